@@ -7,28 +7,31 @@ by side, and each pixel is read, computed and written once: at 256 pixels every 
 less of each.
 
 A focal operation looks r pixels around. Its chips are laid side by side, too, and each is read
-with a rim of r pixels, cut at the scene's edge: it sees what it would see in the whole scene. Of
-an operator that says nothing, the chips are those that the patcher asks for.
+with a rim of r pixels, cut at the scene's edge: it sees what it would see in the whole scene. The
+rim is taken off again before chips are merged. Of an operator that says nothing, the chips are
+those that the patcher asks for.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import replace
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
+from rasterio.windows import Window
 
-from geopatcher.axes.axis import AxisGrid, Separable
+from geopatcher.axes.axis import Axes, AxisGrid, Separable
 from geopatcher.axes.geometry import SpatialRectangular
 from geopatcher.axes.sampler import SpatialRegularStride
 from geopatcher.axes.window import SpatialBoxcar, SpatialTrim, kept_span
 from geopatcher.domain import GridDomain, RasterDomain
 from geopatcher.fields.raster import is_in_memory
-from geopatcher.patch import SeamWarning, level_of_caller
-from geopatcher.rims import RimmedRectangular, RimmedStream, TrimmedStream
-from geopatcher.stream import MappedStream, PatchStream
+from geopatcher.patch import Failed, Patch, PatchError, SeamWarning, level_of_caller, other_pixels
+from geopatcher.stream import FollowingStream, Item, MappedStream, PatchStream
 from pipekit.radius import needs_one_size
 
 STRIP_PIXELS = 2**16
@@ -38,8 +41,8 @@ stay in a processor's cache and on pages that the process has already."""
 Size = tuple[int, int]
 
 
-class Layout:
-    """A stream over the chips that its operators need, and what can't be helped.
+def laid_out(stream: PatchStream, domain: Any, agrees: bool) -> tuple[PatchStream, str | None]:
+    """Return a stream over the chips that its operators need, and what can't be helped.
 
     Parameters
     ----------
@@ -50,9 +53,14 @@ class Layout:
     agrees : bool
         Whether chips that give one value to a pixel are merged into that value.
 
+    Returns
+    -------
+    (PatchStream, str or None)
+        The stream; what is wrong along the chips' borders and what would help, None where nothing
+        is.
+
     Examples
     --------
-    >>> import numpy as np
     >>> from georeader.geotensor import GeoTensor
     >>> from rasterio import Affine
     >>> from geopatcher import *
@@ -62,7 +70,7 @@ class Layout:
     ... )
     >>> def chips(function):
     ...     stream = patcher.stream(scene).map(function)
-    ...     return len(Layout(stream, stream.domain, agrees=True).stream)
+    ...     return len(laid_out(stream, stream.domain, agrees=True)[0])
     >>> def double(chip):
     ...     return 2 * chip
     >>> chips(double)
@@ -74,44 +82,37 @@ class Layout:
     >>> chips(double)
     25
     """
+    radius, seam = stream.radius if isinstance(stream, MappedStream) else None, None
+    if isinstance(stream, MappedStream) and radius is not None:
+        fits = _same_pixels(stream.domain, domain)
+        made = _tiled(stream, radius) if fits and agrees and _covers(stream) else None
+        if made is not None:
+            return made, None  # a margin that the window drops is no part of these chips
+        if radius > 0:
+            stream, seam = _with_rims(stream, radius, fits)
+    window = stream.patcher.window
+    if isinstance(window, SpatialTrim) and stream.is_rectangular:
+        return TrimmedStream(stream, window.margin), seam
+    return stream, seam
 
-    def __init__(self, stream: PatchStream, domain: Any, agrees: bool) -> None:
-        self.seam: str | None = None
-        """What is wrong along the chips' borders, and what would help; None where nothing is."""
-        self.stream = self._made(stream, domain, agrees)
 
-    def _made(self, stream: PatchStream, domain: Any, agrees: bool) -> PatchStream:
-        radius = stream.radius if isinstance(stream, MappedStream) else None
-        if isinstance(stream, MappedStream) and radius is not None:
-            fits = _same_pixels(stream.domain, domain)
-            made = _tiled(stream, radius) if fits and agrees and _covers(stream) else None
-            if made is not None:
-                return made  # a margin that the window drops is no part of these chips
-            if radius > 0:
-                stream = self._with_rims(stream, radius, fits)
-        window = stream.patcher.window
-        if isinstance(window, SpatialTrim) and stream.is_rectangular:
-            return TrimmedStream(stream, window.margin)
-        return stream
-
-    def _with_rims(self, stream: MappedStream, radius: int, fits: bool) -> PatchStream:
-        """Return the patcher's own chips read with rims, or cut by what is wrong of them."""
-        geometry = stream.patcher.geometry
-        if fits and type(geometry) is SpatialRectangular and not _needs_one_size(stream):
-            # What reaches over the scene's edge is cut there: a rim is no mirror image.
-            inside = "shrink" if geometry.boundary == "pad" else geometry.boundary
-            rimmed = RimmedRectangular(geometry.size, inside, rim=radius)
-            return RimmedStream(stream.again(_replaced(stream, geometry=rimmed)))
-        margin = max(radius, getattr(stream.patcher.window, "margin", 0))
-        share = _uncovered_by_cores(stream, margin) if fits else math.nan
-        if share == 0:
-            return TrimmedStream(stream, margin)
-        self.seam = _seam(stream, radius, share)
-        return stream
+def _with_rims(stream: MappedStream, radius: int, fits: bool) -> tuple[PatchStream, str | None]:
+    """Return the patcher's own chips read with rims, or cut by what is wrong of them."""
+    geometry = stream.patcher.geometry
+    if fits and type(geometry) is SpatialRectangular and not _needs_one_size(stream):
+        # What reaches over the scene's edge is cut there: a rim is no mirror image.
+        inside = "shrink" if geometry.boundary == "pad" else geometry.boundary
+        rimmed = RimmedRectangular(geometry.size, inside, rim=radius)
+        return RimmedStream(stream.again(_replaced(stream, geometry=rimmed))), None
+    margin = max(radius, getattr(stream.patcher.window, "margin", 0))
+    share = _uncovered_by_cores(stream, margin) if fits else math.nan
+    if share == 0:
+        return TrimmedStream(stream, margin), None
+    return stream, _seam(stream, radius, share)
 
 
 def warn_of_seams(seam: str | None) -> None:
-    """Warn once, where the merge was asked for, of what `Layout.seam` says.
+    """Warn once, where the merge was asked for, of what `laid_out` says.
 
     Parameters
     ----------
@@ -219,3 +220,190 @@ def _seam(stream: MappedStream, radius: int, share: float) -> str:
         f"{seen}, and chips of {size[0]} x {size[1]} do not overlap by {2 * radius}: strips of up "
         f"to {radius} pixels along their borders{known} are made of cut neighbourhoods; {way_out}"
     )
+
+
+@dataclass(frozen=True)
+class RimmedRectangular(SpatialRectangular):
+    """Rectangular chips, each read with the `rim` pixels around it, cut at the scene's edge.
+
+    A patch lies where its chip does (`indices`), and holds what was read.
+
+    Parameters
+    ----------
+    size : int or (rows, cols)
+        Of a chip without its rim, in pixels.
+    boundary : {"drop", "shift", "pad", "shrink"}
+        What happens at the scene's edge.
+    pad_mode : str
+        Not used: what is read is cut at the scene's edge.
+    pad_value : float, optional
+        Not used either.
+    rim : int
+        Pixels read around a chip.
+    read_size : (rows, cols), optional
+        What every read measures: at the scene's edge it is moved inward.
+
+    Examples
+    --------
+    >>> geometry = RimmedRectangular(10, "shrink", rim=3)
+    >>> geometry.around(RasterDomain((50, 50)), Window(10, 0, 10, 10))
+    Window(col_off=7, row_off=0, width=16, height=13)
+    """
+
+    forbid_in_yaml: ClassVar[bool] = True
+
+    rim: int = 0
+    read_size: tuple[int, int] | None = None
+
+    def around(self, domain: RasterDomain, chip: Window) -> Window:
+        """Return what is read for a chip.
+
+        Parameters
+        ----------
+        domain : RasterDomain
+            The scene.
+        chip : rasterio.windows.Window
+            Inside it.
+
+        Returns
+        -------
+        rasterio.windows.Window
+            The chip with its rim.
+        """
+        rows, cols = self.read_size or (None, None)
+        top, bottom = self._span(chip.row_off, chip.height, domain.height, rows)
+        left, right = self._span(chip.col_off, chip.width, domain.width, cols)
+        return Window(left, top, right - left, bottom - top)
+
+    def _span(self, start: int, size: int, length: int, whole: int | None) -> tuple[int, int]:
+        begin, stop = max(0, start - self.rim), min(length, start + size + self.rim)
+        if whole is None:
+            return begin, stop
+        begin = max(0, min(begin, length - whole))
+        return begin, min(length, begin + whole)
+
+    def read(self, field: Any, window: Window) -> Any:
+        """Return the field's pixels in `window` and around it.
+
+        Parameters
+        ----------
+        field : Field
+            What is read.
+        window : rasterio.windows.Window
+            A chip.
+
+        Returns
+        -------
+        array
+            (..., rows, cols), of the Field's kind.
+        """
+        return field.select(self.around(field.domain, window))
+
+
+class _CutStream(FollowingStream):
+    """The patches of another stream, each cut to the part that counts when it is made."""
+
+    def items(self, indices: Iterable[int]) -> Generator[Item, None, None]:
+        """Yield (index, patch) in the order asked for; a skipped patch is None."""
+        return ((i, None if p is None else self._cut(p)) for i, p in self.parent.items(indices))
+
+    def _make(self, index: int) -> Patch:
+        patch = self._cut(self.parent._make(index))
+        if patch is None:
+            raise PatchError(f"nothing of the patch at {self.anchors[index]} counts")
+        return patch
+
+    @abstractmethod
+    def _cut(self, patch: Patch) -> Patch | None:
+        """Return the part of a patch that counts, or None."""
+
+
+class RimmedStream(_CutStream):
+    """Patches without the rim that a `RimmedRectangular` read around them."""
+
+    def again(self, patcher: Axes | None = None) -> RimmedStream:
+        """Return the stream anew with failures of its own."""
+        return RimmedStream(self.parent.again(patcher))
+
+    def _cut(self, patch: Patch) -> Patch:
+        if isinstance(patch.data, Failed):
+            return patch
+        read, chip = self.patcher.geometry.around(self.domain, patch.indices), patch.indices
+        shape = tuple(np.shape(patch.data)[-2:])
+        if shape != (read.height, read.width):
+            raise other_pixels(patch, (read.height, read.width), "the chip's and its rim's")
+        if shape == (chip.height, chip.width):
+            return patch
+        inner = Window(
+            chip.col_off - read.col_off, chip.row_off - read.row_off, chip.width, chip.height
+        )
+        return patch.with_data(cut(patch.data, inner))
+
+
+class TrimmedStream(_CutStream):
+    """Patches without a margin, which stops at the scene's edge.
+
+    Parameters
+    ----------
+    parent : PatchStream
+        Of rectangles.
+    margin : int
+        Pixels that are dropped along each side.
+    """
+
+    grid = None  # type: ignore[assignment]
+
+    def __init__(self, parent: PatchStream, margin: int) -> None:
+        super().__init__(parent)
+        self.margin = margin
+
+    def again(self, patcher: Axes | None = None) -> TrimmedStream:
+        """Return the stream anew with failures of its own."""
+        return TrimmedStream(self.parent.again(patcher), self.margin)
+
+    def touching(self, rows: tuple[int, int]) -> list[int]:
+        """Return the patches of which something that counts touches a block of rows."""
+        (start, stop), (order, tops) = rows, self._by_row
+        height = int(self.patcher.geometry.size[0])
+        first = np.where(tops > 0, tops + self.margin, tops)
+        inside = tops + height < self.domain.height
+        last = np.where(inside, tops + height - self.margin, self.domain.height)
+        return order[(first < stop) & (last > start) & (first < last)].tolist()
+
+    def _cut(self, patch: Patch) -> Patch | None:
+        chip, data = patch.indices, patch.data
+        top, bottom = kept_span(chip.row_off, chip.height, self.domain.height, self.margin)
+        left, right = kept_span(chip.col_off, chip.width, self.domain.width, self.margin)
+        part = Window(left, top, right - left, bottom - top)
+        if min(part.height, part.width) < 1:
+            return None
+        if (part.height, part.width) == (chip.height, chip.width):
+            return patch
+        if isinstance(data, Failed):
+            data = Failed((part.height, part.width))
+        elif tuple(np.shape(data)[-2:]) == (chip.height, chip.width):  # else the merge complains
+            data = cut(data, part)
+        weights = None if patch.weights is None else patch.weights[top:bottom, left:right]
+        place = Window(chip.col_off + left, chip.row_off + top, part.width, part.height)
+        return Patch(data, patch.anchor, place, weights)
+
+
+def cut(data: Any, part: Window) -> Any:
+    """Return the pixels of a part of what an operator made, in its place.
+
+    Parameters
+    ----------
+    data : array, GeoTensor or labelled piece
+        (..., h, w).
+    part : rasterio.windows.Window
+        Inside it.
+
+    Returns
+    -------
+    array, GeoTensor or labelled piece
+        (..., part.height, part.width), a view where that can be.
+    """
+    rows, cols = part.toslices()
+    if hasattr(data, "da"):
+        return data.select(part)
+    return (data if hasattr(data, "shape") else np.asarray(data))[..., rows, cols]

@@ -19,9 +19,9 @@ from geopatcher.axes.axis import Separable
 from geopatcher.domain import RasterDomain
 from geopatcher.files.rows import checksum
 from geopatcher.files.target import RowStore
-from geopatcher.layout import Layout, warn_of_seams
+from geopatcher.layout import laid_out, warn_of_seams
 from geopatcher.merge.chip import Chip, chip_spec
-from geopatcher.merge.regular_grid import ChipWeights, GridMerge, WeightedSums
+from geopatcher.merge.regular_grid import ChipWeights, GridMerge
 from geopatcher.merge.row_buffer import (
     Items,
     Reducer,
@@ -69,9 +69,8 @@ class Plan:
         self._chip: Chip | None = None
         self._merge: RowMerge | None = None
         if isinstance(patches, PatchStream):
-            layout = Layout(patches, domain, getattr(aggregation, "agrees", False))
-            self.stream = layout.stream
-            warn_of_seams(layout.seam)
+            self.stream, seam = laid_out(patches, domain, getattr(aggregation, "agrees", False))
+            warn_of_seams(seam)
         else:
             self._patches = enumerate(in_row_order(patches))
 
@@ -153,14 +152,15 @@ class Plan:
 
     def _row_merge(self, chip: Chip) -> RowMerge:
         """Return a merge with known weights where chips lie on a grid."""
-        stream, domain, reducer = self.stream, self.domain, settled(self.aggregation, chip)
+        stream, domain = self.stream, self.domain
+        reducer: Any = settled(self.aggregation, chip)
         grid = None if stream is None else stream.grid
         window = None if stream is None else stream.patcher.window
         if (
             grid is None
             or (grid.rows.length, grid.cols.length) != (domain.height, domain.width)
             or not isinstance(window, Separable)
-            or not isinstance(reducer, WeightedSums)
+            or not hasattr(reducer, "fits_grid")
         ):
             return RowMerge(reducer, domain, chip)
         if grid.covered_share < 1:

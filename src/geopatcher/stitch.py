@@ -24,7 +24,7 @@ from geopatcher.fields.raster import paths_of
 from geopatcher.files.block_cache import bounded_cache
 from geopatcher.files.rows import RasterSpec
 from geopatcher.files.target import check_target, open_lazily, open_target
-from geopatcher.layout import Layout, warn_of_seams
+from geopatcher.layout import laid_out, warn_of_seams
 from geopatcher.merge.chip import chip_spec, fitting_attrs, invalid_of, roles_of
 from geopatcher.merge.row_buffer import (
     Reducer,
@@ -65,7 +65,7 @@ def merge_in_memory(patches: Iterable[Patch], domain: Any, aggregation: Reducer)
     patches, scattered = _told_scattered(patches, domain)
     if scattered:
         if isinstance(patches, PatchStream):
-            warn_of_seams(Layout(patches, domain, agrees=False).seam)
+            warn_of_seams(laid_out(patches, domain, agrees=False)[1])
         return merge_scattered(patches, domain, aggregation, skipped)
     domain = as_raster_domain(domain)
     plan = Plan(patches, domain, aggregation)
@@ -223,9 +223,7 @@ def merge_scattered(
         invalid = invalid_of(patch, values)
         if invalid is not None:
             met[..., index] |= has_chips(invalid, values, reducer)
-        taken = take(reducer, states, (..., index), values, weights, invalid)
-        for state, part in zip(states, taken, strict=True):
-            state[..., index] = part
+        take(reducer, states, (..., index), values, weights, invalid)
     values, covered = reducer.finish(states)
     values = values.astype(reducer.result(lead, dtype)[1], copy=False)
     covered += covered_by_nodata(values, met, reducer)

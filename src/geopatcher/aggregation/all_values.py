@@ -124,7 +124,7 @@ class SpatialMedian(AllValues):
         # Halves first: the sum of two large values may overflow. Equal ones are kept, even inf.
         values = np.where(low == high, low, low / 2 + high / 2)
         values[spoilt | (count == 0)] = np.nan
-        return values, _covered(count)
+        return values, covered_pixels(count > 0)
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class SpatialMode(AllValues):
             better &= count > slot
             best[better] = value[better]
             most[better] = votes[better]
-        return best, _covered(count)
+        return best, covered_pixels(count > 0)
 
 
 @dataclass(frozen=True)
@@ -320,12 +320,7 @@ class SpatialLearned(AllValues):
                     f"shape {answers.shape}"
                 )
             values[covered] = answers.reshape(len(rows))
-        return values, _covered(count)
-
-
-def _covered(count: np.ndarray) -> int:
-    """Return how many pixels have a value in any band."""
-    return covered_pixels(count > 0)
+        return values, covered_pixels(count > 0)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,16 +15,16 @@ from geopatcher.aggregation.statistics import PixelAggregation, covered_pixels
 from geopatcher.config import as_pixel_pair
 from geopatcher.files.target import check_target
 from geopatcher.merge.chip import Chip, fill_that_fits
-from geopatcher.merge.regular_grid import WeightedSums, at_least_float32
+from geopatcher.merge.regular_grid import at_least_float32
 from geopatcher.merge.row_buffer import Spec
 from geopatcher.patch import Patch, PatchError
 from geopatcher.stitch import merge_to_file
 from pipekit.carrier import holds
-from pipekit.pixels import GUIDE, ROLES, Role, equal_mask
+from pipekit.pixels import GUIDE, ROLES, Role, equal_mask, invalid_mask, whole_numbers
 
 
 @dataclass(frozen=True)
-class SpatialOverlapAdd(WeightedSums, PixelAggregation):
+class SpatialOverlapAdd(PixelAggregation):
     """Sum of chips times their window's weights, over the sum of the weights.
 
     `merge` returns (..., H, W) with the leading axes of what the operator made.
@@ -112,6 +113,57 @@ class SpatialOverlapAdd(WeightedSums, PixelAggregation):
         """Whether a merge writes a file, which a config from elsewhere needs leave for."""
         return self.target_path is not None
 
+    @property
+    def gap(self) -> float:
+        """The value of uncovered pixels while they are still floats."""
+        return np.nan if self.fill_value is None or self.makes_integers else self.fill_value
+
+    @property
+    def makes_integers(self) -> bool:
+        """Whether the result holds whole numbers."""
+        return self.dtype is not None and self._dtype.kind in "iu"
+
+    def converted(self, values: np.ndarray) -> np.ndarray:
+        """Return finished rows, rounded and clipped where the output's dtype is of integers.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            (..., rows, W) float.
+
+        Returns
+        -------
+        numpy.ndarray
+            (..., rows, W).
+        """
+        if not self.makes_integers:
+            return values
+        invalid = invalid_mask(values)
+        if self.fill_value is None and invalid is not None:
+            raise PatchError(
+                f"{invalid.mean():.2%} of the rows at hand is uncovered or NaN, which "
+                f"{self.dtype} cannot hold; give fill_value=, or leave dtype as float"
+            )
+        return whole_numbers(values, self._dtype, self.fill_value, invalid)
+
+    @cached_property
+    def _dtype(self) -> np.dtype:
+        return np.dtype(self.dtype)
+
+    def check_can_hold_gaps(self, share: float) -> None:
+        """Raise `PatchError` when the output's dtype cannot hold a share, 0 to 1, of gaps.
+
+        Parameters
+        ----------
+        share : float
+            Of the scene, 0 to 1.
+        """
+        if self.makes_integers and self.fill_value is None:
+            raise PatchError(
+                f"{share:.2%} of the scene is covered by no chip, which {self.dtype} cannot hold; "
+                'give fill_value=, or cover every pixel with boundary="shift"'
+            )
+
     def merge(self, patches: Iterable[Patch], domain: Any) -> Any:
         """Merge patches onto a raster domain; warns with the share that no patch covers.
 
@@ -152,7 +204,13 @@ class SpatialOverlapAdd(WeightedSums, PixelAggregation):
         return made
 
     def fits_grid(self, tiling: bool) -> bool:
-        """Return whether sums of weighted float32 give the result."""
+        """Return whether sums of weighted float32 give the result.
+
+        Parameters
+        ----------
+        tiling : bool
+            Whether chips lie side by side and are laid out as they are.
+        """
         chip = self._chip
         if chip is None or not (chip.labels.any() or self.makes_integers):
             return True

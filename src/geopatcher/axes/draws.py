@@ -137,20 +137,36 @@ def disk_positions(height: int, width: int, min_dist: float, draws: Draws) -> li
     """
     min_dist = max(min_dist, 1.0)  # whole positions that differ are no closer
     limits = np.array([height, width])
-    shelf = _Shelf(height, width, min_dist)
-    first = np.floor(draws.uniform(2) * limits).astype(np.int64)
-    shelf.add(first)
-    active = [0]
+    points: list[np.ndarray] = []
+    active: list[int] = []
+    # The number of the sample in each cell, of which none is large enough for two.
+    cell = min_dist / math.sqrt(2)
+    shelf = np.full((int(height / cell) + 1, int(width / cell) + 1), -1, np.int64)
+    # A candidate lies up to 2 distances and a rounding from its base, its rivals one more.
+    reach = math.ceil((3 * min_dist + 1) / cell)
+
+    def keep(place: np.ndarray) -> None:
+        shelf[tuple((place / cell).astype(int))] = len(points)
+        active.append(len(points))
+        points.append(place)
+
+    keep(np.floor(draws.uniform(2) * limits).astype(np.int64))
     while active:
         pick = int(draws.below(len(active), 1)[0])
-        base = shelf.points[active[pick]]
-        found = _first_free(base, _annulus(base, min_dist, limits, draws), shelf)
-        if found is None:
+        base = points[active[pick]]
+        row, col = (base / cell).astype(int)
+        top, left = max(row - reach, 0), max(col - reach, 0)
+        block = shelf[top : row + reach + 1, left : col + reach + 1]
+        near = np.array([points[number] for number in block[block >= 0]])
+        places = _annulus(base, min_dist, limits, draws)
+        gaps = places[:, None, :] - near[None, :, :]
+        free = ((gaps * gaps).sum(axis=2) >= min_dist * min_dist).all(axis=1)
+        if free.any():
+            keep(places[int(free.argmax())])
+        else:
             active[pick] = active[-1]
             active.pop()
-        else:
-            active.append(shelf.add(found))
-    return [(int(row), int(col)) for row, col in shelf.points]
+    return [(int(row), int(col)) for row, col in points]
 
 
 def _annulus(base: np.ndarray, min_dist: float, limits: np.ndarray, draws: Draws) -> np.ndarray:
@@ -161,44 +177,6 @@ def _annulus(base: np.ndarray, min_dist: float, limits: np.ndarray, draws: Draws
     offsets = offsets[(squared >= near) & (squared < far)][:CANDIDATES]
     places = base + np.floor(offsets + 0.5).astype(np.int64)
     return places[((places >= 0) & (places < limits)).all(axis=1)]
-
-
-def _first_free(base: np.ndarray, places: np.ndarray, shelf: _Shelf) -> np.ndarray | None:
-    """Return the first place that keeps its distance from every sample, or None."""
-    near = shelf.around(base)
-    gaps = places[:, None, :] - near[None, :, :]
-    free = ((gaps * gaps).sum(axis=2) >= shelf.least_squared).all(axis=1)
-    return places[int(free.argmax())] if free.any() else None
-
-
-class _Shelf:
-    """Samples in cells so small that none holds two."""
-
-    def __init__(self, height: int, width: int, min_dist: float) -> None:
-        self.least_squared = min_dist * min_dist
-        self.points: list[np.ndarray] = []
-        self._cell = min_dist / math.sqrt(2)
-        shape = (int(height / self._cell) + 1, int(width / self._cell) + 1)
-        self._index = np.full(shape, -1, np.int64)
-        # A candidate lies up to 2 distances and a rounding from its base, its rivals one more.
-        self._reach = math.ceil((3 * min_dist + 1) / self._cell)
-
-    def add(self, point: np.ndarray) -> int:
-        """Put a sample on the shelf and return its number."""
-        row, col = self._cell_of(point)
-        self._index[row, col] = len(self.points)
-        self.points.append(point)
-        return len(self.points) - 1
-
-    def around(self, point: np.ndarray) -> np.ndarray:
-        """Return the samples (n, 2) near a point."""
-        row, col = self._cell_of(point)
-        r, c = max(row - self._reach, 0), max(col - self._reach, 0)
-        block = self._index[r : row + self._reach + 1, c : col + self._reach + 1]
-        return np.array([self.points[i] for i in block[block >= 0]])
-
-    def _cell_of(self, point: np.ndarray) -> tuple[int, int]:
-        return int(point[0] / self._cell), int(point[1] / self._cell)
 
 
 def thin_out(tree: Any, points: np.ndarray, min_dist: float, draws: Draws) -> list[int]:

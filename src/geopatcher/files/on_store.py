@@ -17,8 +17,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from geopatcher.files.cog import CogTarget
 from geopatcher.files.zarr import (
     CONVENTIONS,
@@ -89,22 +87,19 @@ class CogOnStore(CogTarget):
         self.path.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RowsOnStore(ZarrRows):
-    """The array of a Zarr store on an object store; `path` is not used."""
-
-    place: Place
+    """The array of a Zarr store on an object store."""
 
     def create(self, keep: bool = False) -> None:
         """Make the arrays without their group, so that nobody opens it yet."""
-        if keep and (self.place / NAME / _GROUP).exists():
+        if keep and (self.path / NAME / _GROUP).exists():
             return
-        (self.place / _GROUP).remove()
-        self.place.clear()
+        (self.path / _GROUP).remove()
+        self.path.clear()
         laid_out = self.laid_out({})
         del laid_out[_GROUP]
         for _ in in_threads(
-            lambda name: (self.place / name).write(laid_out[name]), laid_out, AT_ONCE
+            lambda name: (self.path / name).write(laid_out[name]), laid_out, AT_ONCE
         ):
             continue
 
@@ -135,17 +130,6 @@ class RowsOnStore(ZarrRows):
         """Return what puts shards when their rows have come."""
         return ObjectShards(self) if self.depth is None else ObjectChunks(self)
 
-    def read(self, row: int, rows: int) -> np.ndarray:
-        """Return rows (..., rows, W) from `row` on."""
-        zarr = needed("zarr")
-
-        array: Any = zarr.open_array((self.place / NAME).for_zarr(), mode="r", zarr_format=3)
-        return np.asarray(array[..., row : row + rows, :])
-
-    def file(self, plane: tuple[int, ...], row: int, col: int) -> Place:
-        """Return the object of the shard that holds pixel (row, col) of a plane."""
-        return self.place / "/".join(self.key(plane, row, col))
-
 
 @dataclass(frozen=True, kw_only=True)
 class ZarrOnStore(ZarrTarget):
@@ -162,7 +146,7 @@ class ZarrOnStore(ZarrTarget):
     @property
     def store(self) -> RowsOnStore:
         """Where finished rows go."""
-        return RowsOnStore(self.path, self.spec, *self._sizes, place=self.place)
+        return RowsOnStore(self.place, self.spec, *self._sizes)
 
     def finish(self, skipped: dict[Any, str]) -> None:
         """Write the attributes, which list the patches that failed, and the group's metadata."""

@@ -19,7 +19,7 @@ from geopatcher.config import as_pixel_pair
 from geopatcher.files.cog import CogTarget, open_cog
 from geopatcher.files.on_store import CogOnStore, ZarrOnStore, scratch_for
 from geopatcher.files.rows import RasterSpec, RawRows, plain_attrs
-from geopatcher.files.zarr import NAME, ZarrRows, ZarrTarget, check_chunks, open_zarr
+from geopatcher.files.zarr import NAME, ZarrRows, ZarrTarget, check_chunks, for_zarr, open_zarr
 from geopatcher.patch import PatchError
 from pipekit.claim import claimed
 from pipekit.files import SAMPLES, sample_of
@@ -233,7 +233,7 @@ def open_lazily(path: Any) -> Any:
     """
     target = check_target(path)
     if is_store(target):
-        return open_zarr(target.for_zarr() if isinstance(target, Place) else target)
+        return open_zarr(for_zarr(target))
     if isinstance(target, Place):
         return open_cog(*target.for_gdal())
     return open_cog(str(target))

@@ -29,6 +29,7 @@ from pipekit.carrier import crs_of
 from pipekit.files import sync
 from pipekit.lazy import needed
 from pipekit.parallel import in_threads
+from pipekit.places import Place
 
 NAME = "data"
 CONVENTIONS: Any = {"Conventions": "CF-1.11"}
@@ -52,7 +53,7 @@ class ZarrRows:
 
     Parameters
     ----------
-    path : Path
+    path : Path or Place
         Of the store.
     spec : RasterSpec
         What it holds.
@@ -64,7 +65,7 @@ class ZarrRows:
         Of a plain chunk along the leading axes; shards have one plane each.
     """
 
-    path: Path
+    path: Any
     spec: RasterSpec
     chunk: tuple[int, int]
     shard: tuple[int, int]
@@ -127,11 +128,11 @@ class ZarrRows:
         """Return rows (..., rows, W) from `row` on."""
         zarr = needed("zarr")
 
-        array: Any = zarr.open_group(self.path, mode="r")[NAME]
+        array: Any = zarr.open_array(for_zarr(self.path / NAME), mode="r", zarr_format=3)
         return np.asarray(array[..., row : row + rows, :])
 
     def file(self, plane: tuple[int, ...], row: int, col: int) -> Any:
-        """Return the file of the shard that holds pixel (row, col) of a plane.
+        """Return the file or object of the shard that holds pixel (row, col) of a plane.
 
         Parameters
         ----------
@@ -144,15 +145,27 @@ class ZarrRows:
 
         Returns
         -------
-        Path
+        Path or Place
             Of the shard.
         """
-        return self.path.joinpath(*self.key(plane, row, col))
-
-    def key(self, plane: tuple[int, ...], row: int, col: int) -> tuple[str, ...]:
-        """Return the parts of the name, below the store, of the shard that `file` returns."""
         place = (*plane, row // self.shard[0], col // self.shard[1])
-        return (NAME, "c", *map(str, place))
+        return self.path / "/".join((NAME, "c", *map(str, place)))
+
+
+def for_zarr(path: Path | Place) -> Any:
+    """Return a store as zarr takes it.
+
+    Parameters
+    ----------
+    path : Path or Place
+        Of the store.
+
+    Returns
+    -------
+    Path or zarr.storage.ObjectStore
+        The same store.
+    """
+    return path.for_zarr() if isinstance(path, Place) else path
 
 
 class ZarrTarget(Unfinished):

@@ -17,7 +17,7 @@ from rasterio import Affine
 
 from geopatcher.domain import RasterDomain
 from geopatcher.files.rows import RasterSpec
-from geopatcher.files.zarr import NAME, ZarrRows
+from geopatcher.files.zarr import NAME, ZarrRows, for_zarr
 from geopatcher.patch import PatchError
 from pipekit.lazy import needed
 from pipekit.pixels import invalid_mask, whole_numbers
@@ -66,10 +66,8 @@ def add_overviews(store: Any, factors: Sequence[int] | None = None) -> list[str]
     """
     zarr = needed("zarr")
 
-    place = store_of(store)
-    group: Any = zarr.open_group(
-        Path(store) if place is None else place.for_zarr(), mode="r+", zarr_format=3
-    )
+    path = for_zarr(store_of(store) or Path(store))
+    group: Any = zarr.open_group(path, mode="r+", zarr_format=3)
     if NAME not in group or "spatial_ref" not in group:
         raise PatchError(f"{store} holds no raster {NAME!r} with a grid mapping")
     group.attrs.pop("multiscales", None)  # who is killed on the way leaves no list of halves

@@ -8,7 +8,6 @@ output, no division.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from geopatcher.axes.axis import RegularGrid, Separable
 from geopatcher.merge.chip import chip_nodata, invalid_of
 from geopatcher.merge.row_buffer import (
     Items,
-    Reducer,
     RowBuffer,
     RowMerge,
     Rows,
@@ -26,8 +24,7 @@ from geopatcher.merge.row_buffer import (
     chip_values,
     writing_to,
 )
-from geopatcher.patch import PatchError
-from pipekit.pixels import equal_mask, invalid_mask, whole_numbers
+from pipekit.pixels import equal_mask
 
 CHIPS_IN_FLOAT32 = 15
 """Chips over a pixel whose float32 sum is right to 1e-6: n + 1 roundings of at most 2^-24."""
@@ -94,85 +91,6 @@ class ChipWeights:
         return found
 
 
-class WeightedSums(Reducer):
-    """The sums of an overlap-add: their type, the value of gaps, and what they become.
-
-    Parameters
-    ----------
-    normalize_by_window : bool
-        Whether sums are divided by those of the weights.
-    fill_value : float, optional
-        Value of gaps.
-    dtype : dtype, optional
-        The result's type.
-    """
-
-    normalize_by_window: bool
-    fill_value: float | None
-    dtype: Any
-
-    @property
-    def gap(self) -> float:
-        """The value of uncovered pixels while they are still floats."""
-        return np.nan if self.fill_value is None or self.makes_integers else self.fill_value
-
-    @property
-    def makes_integers(self) -> bool:
-        """Whether the result holds whole numbers."""
-        return self.dtype is not None and self._dtype.kind in "iu"
-
-    def converted(self, values: np.ndarray) -> np.ndarray:
-        """Return finished rows, rounded and clipped where the output's dtype is of integers.
-
-        Parameters
-        ----------
-        values : numpy.ndarray
-            (..., rows, W) float.
-
-        Returns
-        -------
-        numpy.ndarray
-            (..., rows, W).
-        """
-        if not self.makes_integers:
-            return values
-        invalid = invalid_mask(values)
-        if self.fill_value is None and invalid is not None:
-            raise PatchError(
-                f"{invalid.mean():.2%} of the rows at hand is uncovered or NaN, which "
-                f"{self.dtype} cannot hold; give fill_value=, or leave dtype as float"
-            )
-        return whole_numbers(values, self._dtype, self.fill_value, invalid)
-
-    def fits_grid(self, tiling: bool) -> bool:
-        """Return whether sums of weighted floats give the result.
-
-        Parameters
-        ----------
-        tiling : bool
-            Whether chips lie side by side and are laid out as they are.
-        """
-        return True
-
-    @cached_property
-    def _dtype(self) -> np.dtype:
-        return np.dtype(self.dtype)
-
-    def check_can_hold_gaps(self, share: float) -> None:
-        """Raise `PatchError` when the output's dtype cannot hold a share, 0 to 1, of gaps.
-
-        Parameters
-        ----------
-        share : float
-            Of the scene, 0 to 1.
-        """
-        if self.makes_integers and self.fill_value is None:
-            raise PatchError(
-                f"{share:.2%} of the scene is covered by no chip, which {self.dtype} cannot hold; "
-                'give fill_value=, or cover every pixel with boundary="shift"'
-            )
-
-
 def at_least_float32(dtype: np.dtype) -> np.dtype:
     """Return the float type that holds a dtype's numbers as they are, float32 at least.
 
@@ -207,7 +125,7 @@ class GridMerge(RowMerge):
         Known beforehand.
     """
 
-    reducer: WeightedSums
+    reducer: Any
     weights: ChipWeights
 
     def run(self, items: Items, rows: Rows, write: Write) -> int:

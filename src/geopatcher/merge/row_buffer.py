@@ -370,7 +370,7 @@ def take(
     values: np.ndarray,
     weights: Any,
     invalid: np.ndarray | None = None,
-) -> list[np.ndarray]:
+) -> None:
     """Take one chip into a reducer's states, which are deepened where it needs more room.
 
     Parameters
@@ -385,11 +385,6 @@ def take(
         The chip's, which fit what lies under it; weights may be None, and 0 does not count.
     invalid : numpy.ndarray, optional
         Where values are nodata, of their shape; None where all count.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        The states under the chip: views, or copies when `under` is an array of positions.
     """
     valid, update_valid = None, getattr(reducer, "update_valid", None)
     if weights is not None and not np.all(weights):
@@ -414,7 +409,8 @@ def take(
         reducer.update(parts, values, weights)
     elif update_valid is not None:
         update_valid(parts, values, weights, valid)
-    return parts
+    for state, part in zip(states, parts, strict=True):
+        state[under] = part  # nothing is copied where it is a view, but for positions it is none
 
 
 def _valid(invalid: np.ndarray, joint: bool) -> np.ndarray:

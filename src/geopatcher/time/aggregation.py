@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
 
+from geopatcher.aggregation.overlap_add import SpatialOverlapAdd
 from geopatcher.config import Configured, as_count, checked
-from geopatcher.merge.chip import invalid_of, roles_of
+from geopatcher.merge.chip import Chip, invalid_of, roles_of
+from geopatcher.merge.row_buffer import take
 from geopatcher.patch import Patch, PatchError
 from geopatcher.time.axes import TimeSpan, TimeSteps
 from geopatcher.time.series import TimeDomain, series_domain
-from pipekit.pixels import invalid_mask, nodata_of, plain
+from pipekit.pixels import Role, invalid_mask, nodata_of, plain
 
 
 @dataclass(frozen=True)
@@ -117,37 +119,28 @@ class TemporalMean(Configured):
             NaN where no patch came.
         """
         domain = series_domain(domain)
-        axis = domain.axis
-        patches = iter(patches)
-        begun = next(patches, None)
-        if begun is None:
-            raise PatchError("there are no patches to merge")
-        every = chain([begun], patches)
-        placed = (_placed(patch, domain, self.keeps_time) for patch in every)
-        first = next(placed)
-        shape = (*first[0].shape[:axis], domain.length, *first[0].shape[axis + 1 :])
-        without_time = (*shape[:axis], *shape[axis + 1 :])
-        total = np.zeros(shape, np.result_type(first[0], np.float64))
-        weight_sum = np.zeros(shape)
-        labels = _labels_of(begun, shape)
-        for values, steps, weights, invalid in chain([first], placed):
-            if (*values.shape[:axis], *values.shape[axis + 1 :]) != without_time:
+        axis, reducer = domain.axis, None
+        for patch in patches:
+            values, steps, weights, invalid = _placed(patch, domain, self.keeps_time)
+            others = (*values.shape[:axis], *values.shape[axis + 1 :])
+            if reducer is None:
+                first, kind = others, values.dtype
+                lead = others[:-2]
+                chip = Chip(lead, np.result_type(kind, np.float64), None, _roles_in(patch, lead))
+                reducer = SpatialOverlapAdd().settled(chip)
+                size = (domain.length, math.prod(others[-2:]))
+                states = [np.zeros((*s, *size), d) for s, d in reducer.start(*chip[:2])]
+            if others != first:
                 raise PatchError(
-                    f"patches of one shape are needed to merge, got {values.shape} where the "
-                    f"first one makes {total.shape}"
+                    f"patches of one shape are needed to merge, got {others} beside the time axis "
+                    f"where the first one has {first}"
                 )
-            known = True if invalid is None else ~invalid
-            share = known * weights.reshape(-1, *[1] * (values.ndim - axis - 1))
-            place = (slice(None),) * axis + (steps,)
-            counted = np.where(known, values, 0)
-            under, held = total[place], weight_sum[place]
-            chosen = np.where(share > held, counted, under)
-            total[place] = np.where(labels, chosen, under + counted * share)
-            weight_sum[place] = np.where(labels, np.maximum(held, share), held + share)
-        covered = weight_sum > 0
-        np.divide(total, weight_sum, out=total, where=covered & ~labels)
-        total[~covered] = np.nan
-        return total.astype(np.result_type(first[0], np.float32), copy=False)
+            rows, hidden = (_as_rows(each, axis) for each in (values, invalid))
+            take(reducer, states, (..., steps, slice(None)), rows, weights[:, None], hidden)
+        if reducer is None:
+            raise PatchError("there are no patches to merge")
+        merged = np.moveaxis(reducer.finish(states)[0], -2, 0).reshape(domain.length, *first)
+        return np.moveaxis(merged, 0, axis).astype(np.result_type(kind, np.float32), copy=False)
 
 
 @dataclass(frozen=True)
@@ -305,13 +298,20 @@ def _floats(part: Any) -> np.ndarray:
     return values.astype(float) if missing is None else np.where(missing, np.nan, values)
 
 
-def _labels_of(patch: Any, shape: tuple[int, ...]) -> Any:
-    """Return which bands hold classes, bits or masks, as it is laid over results of a shape."""
-    roles = roles_of(patch.data)
-    labels = np.array([role != "quantity" for role in roles])
-    if labels.all() or not labels.any() or len(shape) < 3 or shape[-3] != len(roles):
-        return labels.all()
-    return labels[:, None, None]
+def _as_rows(values: Any, axis: int) -> Any:
+    """Return values as a raster whose rows are steps and whose columns are all pixels of one."""
+    if values is None:
+        return None
+    steps = np.moveaxis(values, axis, 0)
+    return np.moveaxis(steps.reshape(*steps.shape[: max(values.ndim - 2, 1)], -1), 0, -2)
+
+
+def _roles_in(patch: Patch, lead: tuple[int, ...]) -> tuple[Role, ...]:
+    """Return what each band holds, or the one role of all where bands are not told apart."""
+    bands, roles = (1, *lead)[-1], roles_of(patch.data)
+    if len(roles) == bands:
+        return roles
+    return (roles[0] if "quantity" not in roles else "quantity",) * bands
 
 
 def _placed(

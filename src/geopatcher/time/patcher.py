@@ -5,8 +5,7 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from itertools import chain, groupby, islice
 from typing import Any
 
@@ -18,7 +17,7 @@ from geopatcher.axes.axis import check_axes
 from geopatcher.axes.sampler import SpatialExplicit
 from geopatcher.config import Configured, as_choice, is_a
 from geopatcher.domain import RasterDomain, as_raster_domain
-from geopatcher.fields import Field, RasterField, XarrayField
+from geopatcher.fields import Field, RasterField, XarrayField, as_field
 from geopatcher.merge.chip import fitting_attrs
 from geopatcher.patch import CoverageWarning, Patch, PatchError
 from geopatcher.patcher import SpatialPatcher
@@ -122,11 +121,30 @@ class TemporalPatcher(Configured):
         Patch
             With its data.
         """
-        domain = self.domain(series)
+        patch = self.at(self.domain(series), anchor)
+        axis, indices = patch.domain.axis, patch.indices
+        if isinstance(indices, TimeScales):
+            return patch.with_data(tuple(take_steps(series, s.steps, axis) for s in indices.spans))
+        return patch.with_data(take_steps(series, indices.steps, axis))
+
+    def at(self, domain: TimeDomain, anchor: Any) -> Patch:
+        """Return the patch at an anchor, the number of a step or a date, without its data.
+
+        Parameters
+        ----------
+        domain : TimeDomain
+            Of the series.
+        anchor : int or date
+            A step or a date.
+
+        Returns
+        -------
+        Patch
+            Its steps and their weights.
+        """
         step = domain.step_of(anchor)
         indices = self.geometry.neighborhood(domain, step)
-        data = taken(series, indices, domain.axis)
-        return Patch(data, step, indices, self.weights_of(indices), domain)
+        return Patch(None, step, indices, self.weights_of(indices), domain)
 
     def split(self, series: Any) -> Iterator[Patch]:
         """Yield the patches of a series one by one."""
@@ -175,29 +193,6 @@ class TemporalPatcher(Configured):
         if isinstance(indices, TimeSpan):
             length = indices.present - indices.start
         return np.asarray(self.window.weights(self.geometry, length))
-
-
-def taken(series: Any, indices: Steps, axis: int) -> Any:
-    """Return the steps of a patch from a series; a tuple of pieces for scales.
-
-    Parameters
-    ----------
-    series : array, GeoTensor or xarray.DataArray
-        With time along `time_axis`.
-    indices : TimeSpan, TimeSteps or TimeScales
-        The steps of a patch.
-    axis : int
-        The number of the time axis.
-
-    Returns
-    -------
-    series or tuple of them
-        Of the same kind.
-    """
-    take = series.take if isinstance(series, _ReadSeries) else partial(take_steps, series)
-    if isinstance(indices, TimeScales):
-        return tuple(take(span.steps, axis) for span in indices.spans)
-    return take(indices.steps, axis)
 
 
 def labelled(merged: Any, series: Any, time_axis: int | str) -> Any:
@@ -396,9 +391,9 @@ class SpatioTemporalPatcher(Configured):
         """Yield the patches of a series one by one."""
         series = _series_of(series)
         for step, group in groupby(self.anchors(series), key=lambda anchor: anchor[1]):
-            time, space = self._at(series, step), _space_of(series)
+            time = self._at(series, step)
             for place, _ in group:
-                yield self._patch(time, space, place)
+                yield self._patch(time, series, place)
 
     def patch_at(self, series: Any, anchor: Any) -> SpatioTemporalPatch:
         """Return the patch at an anchor, ((row, col), step or date).
@@ -417,7 +412,7 @@ class SpatioTemporalPatcher(Configured):
         """
         series = _series_of(series)
         place, step = self._pair(anchor, series_domain(series, self.time_axis))
-        return self._patch(self._at(series, step), _space_of(series), place)
+        return self._patch(self._at(series, step), series, place)
 
     def merge(self, patches: Iterable[SpatioTemporalPatch], domain: Any) -> Any:
         """Put patches together: in space at each time, then in time.
@@ -478,25 +473,23 @@ class SpatioTemporalPatcher(Configured):
         return time.with_data(raster if says else np.asarray(raster))
 
     def _at(self, series: Any, step: int) -> Patch:
-        """Return the rasters of the steps at an anchor in time, as a patch in time."""
+        """Return the steps at an anchor in time, as a patch without data."""
         domain = series_domain(series, self.time_axis)
         if domain.axis >= len(domain.shape) - 2:
             raise PatchError(
                 f"a series of rasters ends in (H, W), but time is axis {domain.axis} of "
                 f"{domain.shape}"
             )
-        return replace(self.temporal, time_axis=self.time_axis).patch_at(series, step)
+        return self.temporal.at(domain, step)
 
-    def _patch(self, time: Patch, space: RasterDomain, place: Any) -> SpatioTemporalPatch:
-        """Return the piece at a place of the rasters of a patch in time; a tuple for scales."""
+    def _patch(self, time: Patch, series: Any, place: Any) -> SpatioTemporalPatch:
+        """Return the piece at a place of the steps of a patch in time; a tuple for scales."""
         scales = isinstance(time.indices, TimeScales)
-        blocks = time.data if scales else (time.data,)
-        fields = [b if isinstance(b, _ReadSeries) else _SpaceField(b, space) for b in blocks]
+        spans = time.indices.spans if scales else (time.indices,)
+        fields = [_Series(series, span.steps, time.domain.axis) for span in spans]
         found = [self.spatial.patch_at(each, place) for each in fields]
         data = tuple(patch.data for patch in found)
-        return SpatioTemporalPatch(
-            data if scales else data[0], found[0].with_data(None), time.with_data(None)
-        )
+        return SpatioTemporalPatch(data if scales else data[0], found[0].with_data(None), time)
 
     @staticmethod
     def _pair(anchor: Any, time: TimeDomain) -> tuple[Any, int]:
@@ -510,33 +503,20 @@ class SpatioTemporalPatcher(Configured):
         return (row, col), time.step_of(step)
 
 
-class _SpaceField:
-    """The rasters of some steps as a Field: (n, ..., H, W) cut in space, the kind kept."""
+class _Series:
+    """A series of rasters as a Field: some of its steps, window by window, the kind kept."""
 
-    def __init__(self, block: Any, domain: RasterDomain) -> None:
-        self._block = block
-        self.domain = domain
-
-    def select(self, window: Window) -> Any:
-        if isinstance(self._block, GeoTensor):
-            return RasterField(self._block).select(window)
-        rows, cols = window.toslices()
-        return self._block[..., rows, cols]
-
-
-class _ReadSeries:
-    """A series that a Field reads: some of its steps, window by window."""
-
-    def __init__(self, field: Any, steps: Any = slice(None), axis: int = 0) -> None:
-        self._field, self._steps, self._axis = field, steps, axis
-        self.domain = field.domain
-        self.shape = tuple(field.domain.shape)
-
-    def take(self, steps: Any, axis: int) -> _ReadSeries:
-        return _ReadSeries(self._field, steps, axis)
+    def __init__(self, series: Any, steps: Any = slice(None), axis: int = 0) -> None:
+        self._series, self._steps, self._axis = series, steps, axis
+        self.domain = series.domain if hasattr(series, "domain") else _space_of(series)
+        self.shape = tuple(self.domain.shape)
 
     def select(self, window: Window) -> Any:
-        return take_steps(self._field.select(window), self._steps, self._axis)
+        if isinstance(self._series, GeoTensor) or hasattr(self._series, "select"):
+            piece = as_field(self._series).select(window)
+        else:
+            piece = self._series[(..., *window.toslices())]
+        return take_steps(piece, self._steps, self._axis)
 
 
 def _series_of(series: Any) -> Any:
@@ -546,7 +526,7 @@ def _series_of(series: Any) -> Any:
     if isinstance(series, RasterField) and isinstance(series.reader, GeoTensor):
         return series.reader
     is_field = isinstance(series, Field) and not hasattr(series, "shape")
-    return _ReadSeries(series) if is_field else series
+    return _Series(series) if is_field else series
 
 
 def _space_of(series: Any) -> RasterDomain:
@@ -557,6 +537,6 @@ def _space_of(series: Any) -> RasterDomain:
         raise PatchError(f"a series of rasters (T, ..., H, W) is needed, got shape {shape}")
     if isinstance(series, GeoTensor):
         return RasterDomain(series.shape, series.transform, series.crs)
-    if isinstance(series, _ReadSeries):
+    if isinstance(series, _Series):
         return as_raster_domain(series.domain)
     return RasterDomain(tuple(shape))
