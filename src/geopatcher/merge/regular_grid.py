@@ -119,7 +119,7 @@ class GridMerge(RowMerge):
 
     Parameters
     ----------
-    reducer : WeightedSums
+    reducer : SpatialOverlapAdd
         What the sums become.
     weights : ChipWeights
         Known beforehand.
