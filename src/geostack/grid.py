@@ -121,7 +121,7 @@ def cut(grid: GeoBox, bbox: BBox) -> GeoBox:
     if min(window[2:]) <= 0:
         raise OutsideTileError(
             f"the box {format_bbox(bbox)} lies outside the scene: in {grid.crs} it is "
-            f"{_rounded(bounds)}, the scene {_rounded(tuple(grid.boundingbox))}"
+            f"{format_bbox(bounds)}, the scene {format_bbox(tuple(grid.boundingbox))}"
         )
     return part_of(grid, *window)
 
@@ -218,8 +218,3 @@ def as_data_array(values: NDArray[Any], grid: GeoBox, name: str, **attrs: Any) -
 
     place = RasterDomain(values.shape, grid.transform, raster_crs(grid))
     return labelled_raster(values, place, attrs).rename(name)
-
-
-def _rounded(bounds: tuple[float, ...]) -> str:
-    sides = (f"{side:.0f}" if abs(side) > 360 else f"{side:.6g}" for side in bounds)
-    return f"({', '.join(sides)})"

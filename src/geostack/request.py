@@ -140,18 +140,19 @@ def format_bbox(bbox: Sequence[float]) -> str:
     Parameters
     ----------
     bbox
-        (west, south, east, north), degrees.
+        (west, south, east, north), degrees, or metres of a projection.
 
     Returns
     -------
-    Six digits for each side.
+    Six digits for each side in degrees, whole metres.
 
     Examples
     --------
     >>> format_bbox((-120.1, 38.92, -119.93, 39.27))
     '(-120.1, 38.92, -119.93, 39.27)'
     """
-    return "(" + ", ".join(f"{value:.6g}" for value in bbox) + ")"
+    sides = (f"{side:.0f}" if abs(side) > 360 else f"{side:.6g}" for side in bbox)
+    return f"({', '.join(sides)})"
 
 
 Interval = tuple[datetime | None, datetime | None]
@@ -478,11 +479,8 @@ def as_cloud_cover(max_cloud_cover: float | None) -> float | None:
     """
     if max_cloud_cover is None:
         return None
-    try:
-        value: Any = float(max_cloud_cover)
-    except (TypeError, ValueError):
-        value = max_cloud_cover
-    return float(checked_number(value, "max_cloud_cover", 0, 100, unit=" percent, or None for any"))
+    also = " percent, or None for any"
+    return float(checked_number(max_cloud_cover, "max_cloud_cover", 0, 100, unit=also))
 
 
 def as_bands(bands: Sequence[str], known: Sequence[str], product: str) -> tuple[str, ...]:

@@ -141,8 +141,7 @@ def find_items(
     >>> source.name, len(items)
     ('simulated', 1)
     """
-    if limit is not None:
-        limit = as_count("limit", limit)
+    limit = None if limit is None else as_count("limit", limit)
     chosen = select(source, request)
     items = sorted(_newest_versions(chosen, request, limit), key=sort_key)[:limit]
     if not items:

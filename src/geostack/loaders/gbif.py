@@ -307,7 +307,10 @@ def _frame(table: pd.DataFrame) -> gpd.GeoDataFrame:
 
     table = table.reindex(columns=[*_PLACE, *COLUMNS])
     places = table[_PLACE].apply(pd.to_numeric, errors="coerce")
-    skipped = _unplaced(places)
+    why = pd.Series(pd.NA, index=places.index, dtype="string")
+    why[(places.abs() > [180, 90]).any(axis=1)] = "coordinates out of range"
+    why[places.isna().any(axis=1)] = "no coordinates"
+    skipped = why.dropna()
     places = places.drop(index=skipped.index)
     points = gpd.points_from_xy(places["decimalLongitude"], places["decimalLatitude"])
     columns = table.loc[places.index, list(COLUMNS)].rename(columns=COLUMNS)
@@ -342,17 +345,6 @@ def _first_day(text: str) -> np.datetime64:
         if start != OPEN_START:
             return np.datetime64(start, "us").astype("datetime64[D]")
     return np.datetime64("NaT")
-
-
-def _unplaced(places: pd.DataFrame) -> pd.Series:
-    """Return why rows can't be placed, by their index."""
-    import pandas as pd
-
-    why = pd.Series(pd.NA, index=places.index, dtype="string")
-    lon, lat = places["decimalLongitude"], places["decimalLatitude"]
-    why[(lon.abs() > 180) | (lat.abs() > 90)] = "coordinates out of range"
-    why[places.isna().any(axis=1)] = "no coordinates"
-    return why.dropna()
 
 
 def _inside(spots: NDArray[np.float64], box: BBox) -> NDArray[np.bool_]:

@@ -101,8 +101,7 @@ def query_overture(
     import shapely
 
     parts = halves(as_bbox(bbox))
-    if limit is not None:
-        limit = as_count("limit", limit)
+    limit = None if limit is None else as_count("limit", limit)
     features = _open(str(path))
     missing = [name for name in (*columns, "geometry", "bbox") if name not in features.columns]
     if missing:

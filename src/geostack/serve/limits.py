@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,6 +11,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from geostack.serve.problem import Problem, problem_of
+from pipekit.operator import checked_count, checked_number
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Limits:
     --------
     >>> Limits(running=0)
     Traceback (most recent call last):
-    ValueError: running must be a positive whole number, got 0
+    ValueError: running must be a whole number of at least 1, got 0
     """
 
     max_body: int = 8 << 20
@@ -66,12 +66,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value, whole = getattr(self, field.name), isinstance(field.default, int)
-            number = isinstance(value, int if whole else int | float) and type(value) is not bool
-            none = value == 0 and field.name == "waiting"
-            if not (number and (none or 0 < value < math.inf)):
-                kind = "whole number" if whole else "number"
-                raise ValueError(f"{field.name} must be a positive {kind}, got {value!r}")
+            value = getattr(self, field.name)
+            if isinstance(field.default, int):
+                checked_count(value, field.name, least=0 if field.name == "waiting" else 1)
+            else:
+                checked_number(value, field.name, 0, inside=True)
 
 
 class Gate:
