@@ -93,29 +93,20 @@ def probe(url: str, seconds: float) -> str | None:
     >>> probe("http://127.0.0.1:9", 5.0)
     'does not answer (ConnectionError)'
     """
-    import requests
-
-    too_late = f"does not answer within {seconds:g} s"
-
-    def ask() -> str | None:
-        try:
-            with requests.get(url, timeout=seconds, stream=True) as response:
-                bad = response.status_code >= 400
-                return f"answered HTTP {response.status_code}" if bad else None
-        except requests.Timeout:
-            return too_late
-        except (requests.RequestException, ValueError) as error:  # a redirect to no address
-            return f"does not answer ({type(error).__name__})"
-
     try:
-        return within(seconds, ask)
-    except TransientError:
-        return too_late
+        # The request itself ends, too, if later.
+        with answered(url, seconds=seconds, timeout=2 * seconds, stream=True) as response:
+            bad = response.status_code >= 400
+            return f"answered HTTP {response.status_code}" if bad else None
+    except TransientError as error:
+        return f"does not answer ({error})"
 
 
 @contextmanager
-def answered(url: str, method: str = "GET", **options: Any) -> Iterator[Any]:
-    """Yield a service's answer, of `requests`, whose head comes within `WHOLE` seconds.
+def answered(
+    url: str, method: str = "GET", *, seconds: float | None = None, **options: Any
+) -> Iterator[Any]:
+    """Yield a service's answer, of `requests`, whose head comes in time.
 
     Parameters
     ----------
@@ -123,6 +114,8 @@ def answered(url: str, method: str = "GET", **options: Any) -> Iterator[Any]:
         What is asked.
     method
         HTTP's.
+    seconds
+        Until the head is there; None for `WHOLE`.
     **options
         Of `requests.request`.
 
@@ -147,13 +140,13 @@ def answered(url: str, method: str = "GET", **options: Any) -> Iterator[Any]:
     waited_for = True
 
     def ask() -> Any:
-        response = requests.request(method, url, timeout=_TIMEOUT, **options)
+        response = requests.request(method, url, **{"timeout": _TIMEOUT, **options})
         if not waited_for:  # its head came too late
             response.close()
         return response
 
     try:
-        response = within(WHOLE, ask)
+        response = within(WHOLE if seconds is None else seconds, ask)
     except (requests.RequestException, ValueError) as error:  # a redirect to what is no address
         raise TransientError(type(error).__name__) from None
     finally:
