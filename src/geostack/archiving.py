@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -276,20 +275,14 @@ def _fetch_item(
 def _file_names(item: Item, known: dict[str, Any]) -> dict[str, str]:
     """Return a file name for each asset of an item, no two alike in whatever case.
 
-    What an earlier fetch has recorded stays. A name that two assets have, or the item itself,
+    What an earlier fetch has recorded stays. A name that another asset has, or the item itself,
     begins with the asset's key.
     """
-    plain = {
-        key: asset.href.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
-        for key, asset in item.assets.items()
-    }
-    counts = Counter(name.casefold() for name in (*plain.values(), f"{item.id}.json"))
     names = {key: asset["href"].rsplit("/", 1)[-1] for key, asset in known.items()}
-    taken = {name.casefold() for name in names.values()}
-    for key, name in plain.items():
-        if key in names:
-            continue
-        if counts[name.casefold()] > 1 or name.startswith(".") or name.casefold() in taken:
+    taken = {name.casefold() for name in (*names.values(), f"{item.id}.json")}
+    for key in (key for key in item.assets if key not in names):
+        name = item.assets[key].href.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
+        if name.startswith(".") or name.casefold() in taken:
             name = re.sub(r"[^\w.-]+", "_", key).lstrip(".") + "-" + name.lstrip(".")
         while name.casefold() in taken:
             name = f"_{name}"

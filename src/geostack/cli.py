@@ -252,10 +252,8 @@ def fetch(
     if (place is None) == (bbox is None):
         raise ValueError("say where: an area's name, or --bbox=WEST,SOUTH,EAST,NORTH, and not both")
     known = area(place) if place else None
-    if collection == "cop-dem-glo-30":
-        dates = dates or "../.."
-    elif known:
-        dates = dates or known.date_range
+    usual = known.date_range if known else None
+    dates = dates or ("../.." if collection == "cop-dem-glo-30" else usual)
     if dates is None:
         raise ValueError("say when: --dates=START/END")
     is_sentinel = collection == "sentinel-2-l2a"

@@ -201,7 +201,8 @@ class _Copy:
             else:
                 self.signed.check(response)
                 goes_on = response.status_code == 206
-                if goes_on and (_first_byte(response) != begun or etag not in (known, "")):
+                first = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+                if goes_on and ((first and int(first[1])) != begun or etag not in (known, "")):
                     self._forget("HTTP 206: another part of a file than was asked for")
                 # A weak one doesn't promise the same bytes (RFC 9110).
                 self.stamp.write_text("" if etag.startswith("W/") else etag)
@@ -253,9 +254,3 @@ def _whole_size(response: Any) -> int | None:
     headers = response.headers
     size = headers.get("Content-Range", headers.get("Content-Length", "")).rpartition("/")[2]
     return int(size) if size.isdigit() else None
-
-
-def _first_byte(response: Any) -> int | None:
-    """Return where a part begins, from Content-Range; None for several parts in one answer."""
-    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return int(found[1]) if found else None

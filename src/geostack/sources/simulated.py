@@ -83,14 +83,7 @@ class SimulatedSource(Source):
         -------
         Whether one does.
         """
-        asked = Request(collection, bbox, date_range, tile=tile)
-        return any(
-            collection in area.collections
-            and contains(area.bbox, asked.bbox, EDGE_TOLERANCE)
-            and (asked.tile is None or asked.tile in (area.tiles or (asked.tile,)))
-            and any(overlaps(parse_date_range(d), asked.interval) for d in area.date_ranges)
-            for area in AREAS.values()
-        )
+        return not self.why_not(Request(collection, bbox, date_range, tile=tile))
 
     def knows(self, href: str) -> bool:
         """Return whether a path is that of a simulated file, there or not.
@@ -135,7 +128,7 @@ class SimulatedSource(Source):
         return f"embedded simulation of {', '.join(AREAS)}; not measurements"
 
     def why_not(self, request: Request) -> str:
-        """Return why the simulation can't answer `request`.
+        """Return why the simulation can't answer `request`; nothing where it can.
 
         Parameters
         ----------
@@ -153,6 +146,12 @@ class SimulatedSource(Source):
         if not near:
             known = "; ".join(f"{area.name} {format_bbox(area.bbox)}" for area in areas)
             return f"covers other places only: {known}"
+        if any(
+            request.tile in (None, *(area.tiles or [request.tile]))
+            and any(overlaps(parse_date_range(d), request.interval) for d in area.date_ranges)
+            for area in near
+        ):
+            return ""
         known = "; ".join(
             f"{area.name}: tile {', '.join(area.tiles) or 'any'}, {', '.join(area.date_ranges)}"
             for area in near
