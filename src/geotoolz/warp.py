@@ -505,7 +505,7 @@ def _planes(source: GeoTensor) -> tuple[NDArray[Any], Any]:
 
 
 def check_resolution(resolution: float | tuple[float, float] | None) -> None:
-    """Raise ValueError unless a pixel size is positive or None.
+    """Raise ValueError unless a pixel size is positive and finite, or None.
 
     Parameters
     ----------
@@ -521,8 +521,10 @@ def check_resolution(resolution: float | tuple[float, float] | None) -> None:
     --------
     >>> check_resolution((10.0, 20.0))
     """
-    if resolution is not None and not np.all(np.asarray(resolution) > 0):
-        raise ValueError(f"resolution must be positive, got {resolution}")
+    if resolution is not None and not np.all(
+        np.isfinite(resolution) & (np.asarray(resolution) > 0)
+    ):
+        raise ValueError(f"resolution must be positive and finite, got {resolution}")
 
 
 def check_resampling(name: str) -> Resampling:

@@ -101,6 +101,7 @@ def test_padding_mistakes_are_named(tile):
         (lambda: gz.Reproject(3857, resolution=0), "resolution must be positive"),
         (lambda: gz.Reproject(3857, resolution=(10, -10)), "resolution must be positive"),
         (lambda: gz.Resample(0), "resolution must be positive"),
+        (lambda: gz.Resample(float("inf")), "resolution must be positive and finite"),
         (lambda: gz.Reproject("EPSG:999999"), "EPSG:999999"),
     ],
 )
