@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from io import BytesIO
 from itertools import islice
@@ -161,12 +161,16 @@ def _is_folder(text: str) -> bool:
 def _found(folder: str, pattern: str | None, endings: tuple[str, ...]) -> Iterator[str]:
     """Yield the files below a folder that are meant, sorted; side files only by name."""
     import re
+    from fnmatch import translate
 
     globs = [f"**/*{ending}" for ending in endings] if pattern is None else [pattern]
     inside: dict[Any, PurePath]
     if (store := store_of(folder)) is not None:
         inside = {place: PurePath(str(place)[len(str(store)) + 1 :]) for place in store.below()}
-        wanted = [place for place, path in inside.items() if any(map(_matches(path), globs))]
+        # A name may stand in the folder itself, or in one below where the glob begins with "**/".
+        names = {name.lower() for glob in globs for name in (glob, glob.removeprefix("**/"))}
+        told = re.compile("|".join(map(translate, sorted(names))))
+        wanted = [place for place, path in inside.items() if told.match(path.as_posix().lower())]
     else:
         # Upper case is another letter to a glob on Linux: each letter becomes both.
         both = [re.sub("[A-Za-z]", lambda c: f"[{c[0].lower()}{c[0].upper()}]", g) for g in globs]
@@ -178,15 +182,6 @@ def _found(folder: str, pattern: str | None, endings: tuple[str, ...]) -> Iterat
         meant = side is None or (pattern or "").lower().endswith(side)
         if meant and not any(part.startswith(".") for part in inside[path].parts):
             yield str(path)
-
-
-def _matches(path: PurePath) -> Callable[[str], bool]:
-    """Return what says whether a glob means a path below a folder of a store."""
-    from fnmatch import fnmatch
-
-    # A name may stand in the folder itself, or in one below where the glob begins with "**/".
-    text = path.as_posix().lower()
-    return lambda glob: any(fnmatch(text, g.lower()) for g in {glob, glob.removeprefix("**/")})
 
 
 def _keep(output: str, inputs: Sequence[str]) -> None:

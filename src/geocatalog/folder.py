@@ -45,6 +45,7 @@ from geocatalog.parquet import (
     ROW_GROUP_SIZE,
     FileInfo,
     arrow_table,
+    conformed,
     described,
     hilbert_keys,
     hilbert_order,
@@ -626,36 +627,6 @@ def _rows_of(path: str, mask: np.ndarray, schema: pa.Schema) -> pa.Table:
     if not mask.all():
         table = table.filter(pa.array(mask[np.isin(group_of, groups)]))
     return conformed(table, schema)
-
-
-def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return rows with the columns of a schema, empty where they lack one.
-
-    Parameters
-    ----------
-    table
-        Rows whose columns the schema has.
-    schema
-        As `joined_schema` gives it.
-
-    Returns
-    -------
-    The same rows, without metadata.
-    """
-    columns, known = [], set(table.column_names)
-    for each in schema:
-        try:
-            columns.append(
-                table.column(each.name).cast(each.type)
-                if each.name in known
-                else pa.nulls(len(table), each.type)
-            )
-        except pa.ArrowInvalid as error:
-            raise CatalogError(
-                f"{each.name!r} is {each.type} in the catalog, which cannot hold the rows' values: "
-                f"{error}; write it as the catalog has it"
-            ) from error
-    return pa.table(columns, schema=schema.remove_metadata())
 
 
 def joined_schema(first: pa.Schema, second: pa.Schema) -> pa.Schema:

@@ -654,11 +654,9 @@ def _unbroken(original: np.ndarray, moved: np.ndarray, source: CRS, target: CRS)
 
 def _prime_meridian(crs: CRS) -> float:
     found = crs.prime_meridian
-    return (
-        0.0
-        if found is None
-        else math.degrees(found.longitude * float(found.unit_conversion_factor))
-    )
+    if found is None:
+        return 0.0
+    return math.degrees(found.longitude * float(found.unit_conversion_factor))
 
 
 def _unwrap(original: BaseGeometry, moved: BaseGeometry, source: CRS, target: CRS) -> BaseGeometry:

@@ -221,11 +221,14 @@ def window_of(
     (3, 1, 2, 3)
     """
     west, south, east, north = bounds
-    a, b, c, d, e, f, *_ = transform
-    # From the grid's own corner, where coordinates are small.
-    corners = ((x - c, y - f) for x in (west, east) for y in (south, north))
-    pixels = ~Affine(a, b, 0.0, d, e, 0.0)
-    columns, lines = zip(*(pixels @ corner for corner in corners), strict=True)
+    columns: tuple[float, ...]
+    lines: tuple[float, ...]
+    if transform.b or transform.d:
+        corners = (west, north), (east, north), (east, south), (west, south)
+        columns, lines = zip(*((~transform) @ corner for corner in corners), strict=True)
+    else:
+        columns = (west - transform.c) / transform.a, (east - transform.c) / transform.a
+        lines = (north - transform.f) / transform.e, (south - transform.f) / transform.e
     left, right = whole_pixels(min(columns), max(columns), snap)
     top, bottom = whole_pixels(min(lines), max(lines), snap)
     if within is not None:

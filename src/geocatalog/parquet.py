@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -245,6 +246,45 @@ def arrow_table(catalog: InMemoryGeoCatalog) -> pa.Table:
     covering = covering_name(table.column_names)
     table = table.append_column(covering, pa.StructArray.from_arrays(sides, names=list(COVERING)))
     return table.replace_schema_metadata(_metadata(catalog))
+
+
+def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return rows with the columns of a schema, empty where they lack one.
+
+    Parameters
+    ----------
+    table
+        Rows whose columns the schema has.
+    schema
+        As `arrow_table` gives it, or as a file has it.
+
+    Returns
+    -------
+    The same rows, without metadata.
+
+    Raises
+    ------
+    CatalogError
+        For values that a column of the schema cannot hold.
+    """
+    columns, known = [], set(table.column_names)
+    for each in schema:
+        column = table.column(each.name) if each.name in known else None
+        try:
+            if column is None or column.null_count == len(table):
+                column = pa.nulls(len(table), each.type)
+            elif isinstance(each.type, pa.BaseExtensionType) and column.type != each.type:
+                values = column.to_pylist()
+                if each.type == pa.uuid():  # of which DuckDB makes text
+                    values = [value and UUID(value) for value in values]
+                column = pa.array(values, type=each.type)
+            columns.append(column if column.type == each.type else column.cast(each.type))
+        except pa.ArrowInvalid as error:
+            raise CatalogError(
+                f"{each.name!r} is {each.type} in the catalog, which cannot hold the rows' values: "
+                f"{error}; write it as the catalog has it"
+            ) from error
+    return pa.table(columns, schema=schema.remove_metadata())
 
 
 def covering_name(names: Iterable[str]) -> str:

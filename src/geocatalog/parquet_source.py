@@ -23,7 +23,7 @@ from geocatalog.errors import CatalogError
 from geocatalog.expression import explained, locked_connection, sql_names
 from geocatalog.footprint import Region
 from geocatalog.manifest import Manifest, Part, read_manifest, spans_of
-from geocatalog.parquet import UTC, FileInfo, digest_of, info_of, read_info
+from geocatalog.parquet import UTC, FileInfo, conformed, digest_of, info_of, read_info
 from pipekit.lazy import how_to_install
 from pipekit.places import Place, place_of
 
@@ -250,16 +250,7 @@ class ParquetSource:
         -------
         The same rows.
         """
-        schema, columns = ParquetSource.schema(self, names), table.columns
-        for at, kind in enumerate(schema.types):
-            if columns[at].null_count == len(table):
-                columns[at] = pa.nulls(len(table), kind)
-            elif isinstance(kind, pa.BaseExtensionType):
-                if kind != pa.uuid():
-                    columns[at] = pa.array(columns[at].to_pylist(), type=kind)
-            elif columns[at].type != kind:
-                columns[at] = columns[at].cast(kind)
-        return pa.table(columns, names=names)
+        return conformed(table.rename_columns(names), ParquetSource.schema(self, names))
 
 
 def _folder(name: Any) -> Path | Place:

@@ -5,6 +5,7 @@ import datetime as dt
 import json
 import pickle
 import re
+import uuid
 from pathlib import Path
 
 import duckdb
@@ -361,6 +362,29 @@ def test_nanoseconds_before_1970_are_in_the_same_microsecond_for_both(tmp_path, 
         for number, name in enumerate(["/a", "/b", "/c"]):
             time = moment + pd.Timedelta(number - 2, "us")
             assert catalog.query(time=time).paths == [name]
+
+
+@pytest.mark.parametrize("count", [3, 300])
+def test_identifiers_of_others_are_no_text_however_many_rows_an_answer_has(tmp_path, count):
+    """Of a UUID DuckDB makes text on one of its two ways out."""
+    geo = {"version": "1.0.0", "primary_column": "geometry"}
+    geo["columns"] = {"geometry": {"encoding": "WKB", "geometry_types": ["Polygon"]}}
+    numbers = [None if number == 1 else uuid.UUID(int=number) for number in range(count)]
+    table = pa.table(
+        {
+            "filepath": [f"/{number}" for number in range(count)],
+            "number": pa.array(numbers, pa.uuid()),
+            "geometry": [shapely.to_wkb(shapely.Point(0, 0).buffer(1))] * count,
+        }
+    )
+    path = str(tmp_path / "foreign.parquet")
+    pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), path)
+    lazy, memory = open_catalog(path), from_geoparquet(path)
+    for catalog in (lazy, memory, lazy.query(bounds=(0, 0, 1, 1)), lazy.where("filepath <> ''")):
+        assert catalog.to_arrow().schema.field("number").type == pa.uuid()
+        assert catalog.column("number").tolist() == numbers
+        assert [row.extras["number"] for row in catalog] == numbers
+    assert lazy.where("number IS NULL").paths == ["/1"]
 
 
 @pytest.mark.parametrize("answer", [False, True])
