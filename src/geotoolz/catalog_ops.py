@@ -581,26 +581,22 @@ def _do_row(
     task.see_files_made()
     named = made if isinstance(made, dict) else {"": made}
     told = _scalars(columns(made)) if columns is not None else {}
-    keys = [str(key) for key in named]
-    in_folder = isinstance(writer, Path | Place)
-    paths = task.outputs(writer, keys) if in_folder else [None] * len(keys)
-    todo = zip(keys, named.values(), paths, strict=True)
-    outputs = {key: _written(raster, task, key, path or writer) for key, raster, path in todo}
+    keys, rasters = [str(key) for key in named], named.values()
+    if callable(writer):
+        each = zip(rasters, keys, strict=True)
+        paths = [stored_path(writer(raster, task.row, key)) for raster, key in each]
+    else:
+        places = zip(rasters, task.outputs(writer, keys), strict=True)
+        paths = [_written(raster, task, path) for raster, path in places]
+    outputs = dict(zip(keys, paths, strict=True))
     samples = {key: sample_of(path) for key, path in outputs.items()}
     return Finished(task.key, task.row.filepath, outputs, told, samples)
 
 
-def _written(
-    raster: Any,
-    task: _Task,
-    name: str,
-    writer: Callable[[Any, CatalogRow, str], Any] | Path | Place,
-) -> str:
+def _written(raster: Any, task: _Task, path: Path | Place) -> str:
     """Write one output by the function, or as a COG to the path; return its path."""
     from geotoolz.io import write_cog
 
-    if not isinstance(writer, Path | Place):
-        return stored_path(writer(raster, task.row, name))
     if not isinstance(raster, GeoTensor):
         raise TypeError(
             "the operator must return a GeoTensor, or a dict of them, got "
@@ -609,7 +605,7 @@ def _written(
     tags = {"source_file": task.row.filepath, "operator_hash": task.work}
     # Lists of files and of failures are about the reading only.
     kept = rewrap(raster, raster.values, drop=("files", "skipped"))
-    return str(write_cog(kept, writer, tags=tags, overwrite=True))
+    return str(write_cog(kept, path, tags=tags, overwrite=True))
 
 
 def _remove_unfinished(folder: Path, stems: set[str]) -> None:

@@ -569,22 +569,16 @@ class CompositeField:
         row, col = int(indices.row_off), int(indices.col_off)
         part = part_of(self.grid, row, col, int(indices.height), int(indices.width))
         values = np.full((*self.domain.shape[:-2], *part.shape.yx), self.nodata, self.dtype)
-        inside = self._inside(part)
+        inside: Values | None = None  # all pixels
+        if self.outline is not None:
+            from rasterio.features import geometry_mask
+
+            inside = ~geometry_mask([self.outline], part.shape.yx, part.transform)
         if inside is None or inside.any():
             periods = values if self.periods is not None else values[None]
             for number, out in enumerate(periods):
                 self._reduce(part, number, out, inside)
         return as_geotensor(values, part, self.nodata, dict(self._attrs))
-
-    def _inside(self, part: GeoBox) -> Values | None:
-        """Return which pixels' centres lie in the outline, (h, w); None for all."""
-        if self.outline is None:
-            return None
-        from rasterio.features import geometry_mask
-
-        place = part.shape.yx, part.transform
-        inside: Values = geometry_mask([self.outline], *place, invert=True)
-        return inside
 
     def _reduce(self, part: GeoBox, period: int, out: Values, inside: Values | None) -> None:
         """Put one period's composite into `out` (C, h, w)."""

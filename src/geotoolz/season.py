@@ -58,7 +58,7 @@ def season(
     array([12., 20., 28.,  0., 10.], dtype=float32)
     """
     first, last = (-np.inf, np.inf) if within is None else days_of(_window(within)).tolist()
-    _check_share(share)
+    checked_number(share, "share", 0, 1, inside=True)
 
     def find(series: Floats, days: Floats) -> Floats:
         inside = np.where(((days >= first) & (days <= last))[:, None], series, np.nan)
@@ -105,10 +105,6 @@ def _window(within: Any) -> tuple[Any, Any]:
     return ends[0].left, ends[1].right
 
 
-def _check_share(share: float) -> None:
-    checked_number(share, "share", 0, 1, inside=True)
-
-
 class Season(PerPixel):
     """Start, peak and end of the season: `season` as an operator.
 
@@ -127,4 +123,4 @@ class Season(PerPixel):
         self.dates = date_texts(self.dates)
         if self.within is not None:
             self.within = date_texts(_window(self.within))
-        _check_share(self.share)
+        checked_number(self.share, "share", 0, 1, inside=True)
