@@ -90,15 +90,8 @@ Plan = tuple[Cells, list[tuple[Window, Numbers]]]
 """Cells of zones, and the windows in which they are read, each with the numbers of its cells."""
 
 
-class Part(NamedTuple):
-    """Zones that count on a ground: numbers, parts in the CRS's units where not whole zones count.
-
-    `shared` are those that lie on several lattices of the pass.
-    """
-
-    zones: Numbers
-    cuts: dict[int, Any]
-    shared: set[int]
+Part = tuple[Numbers, dict[int, Any]]
+"""Zones that count on a ground, and parts in the CRS's units where not whole zones count."""
 
 
 class Values(NamedTuple):
@@ -152,7 +145,7 @@ class PassJob:
         when, numbers = pa.timestamp("us", tz="UTC"), [(n, pa.float64()) for n in statistics]
         told = ("zone", pa.array(zones.names).type), ("date", when), ("band", pa.string())
         self.schema = pa.schema([*told, *numbers])
-        self._known: dict[Any, list[tuple[Part, list[Plan]]]] = {}
+        self._known: dict[Any, tuple[list[int], list[list[Plan]]]] = {}
         self._lock = Lock()
 
     def __reduce__(self) -> Any:
@@ -177,12 +170,13 @@ class PassJob:
         grounds = _grounds(scenes, files)
         tables: Tables = []
         pieces: dict[int, list[tuple[Cells, Values]]] = {}
-        for ground, (part, plans) in zip(grounds, self._layout(grounds), strict=True):
+        shared, layout = self._layout(grounds)
+        for ground, plans in zip(grounds, layout, strict=True):
             for plan in plans:
                 cells, values = plan[0], self._read(ground, plan, files)
                 if values is None:
                     continue
-                alone = ~np.isin(cells.zones, list(part.shared))
+                alone = ~np.isin(cells.zones, shared)
                 made = self._statistics(cells, values)
                 kept = {name: column[alone] for name, column in made.items()}
                 tables.append((cells.zones[alone], values.bands, kept))
@@ -207,8 +201,8 @@ class PassJob:
             told[name] = np.concatenate([found[name].ravel() for *_, found in tables])[order]
         return pa.Table.from_pydict(told, schema=self.schema)
 
-    def _layout(self, grounds: list[Ground]) -> list[tuple[Part, list[Plan]]]:
-        """Return what counts on each ground and how it is read: a few layouts are remembered."""
+    def _layout(self, grounds: list[Ground]) -> tuple[list[int], list[list[Plan]]]:
+        """Return zones on several lattices, and how each ground is read; a few are remembered."""
         near = []
         for ground in grounds:
             outlines = (scene.outline_in("EPSG:4326") for scene in ground.scenes)
@@ -218,20 +212,20 @@ class PassJob:
         with self._lock:
             made = self._known.pop(key, None)
             if made is None:
-                parts = self._split(grounds, near)
-                made = [(p, self._plans_of(g, p)) for g, p in zip(grounds, parts, strict=True)]
+                shared, parts = self._split(grounds, near)
+                made = shared, [self._plans_of(*each) for each in zip(grounds, parts, strict=True)]
             self._known[key] = made  # behind all others, of which the first is let go
             if len(self._known) > _REMEMBERED:
                 del self._known[next(iter(self._known))]
             return made
 
-    def _split(self, grounds: list[Ground], near: list[Numbers]) -> list[Part]:
+    def _split(self, grounds: list[Ground], near: list[Numbers]) -> tuple[list[int], list[Part]]:
         """Say which zones, or parts of them, count on which lattice."""
         every, counts = np.unique(np.concatenate(near), return_counts=True)
-        shared = set(every[counts > 1].tolist())
-        own: list[list[int]] = [[n for n in some.tolist() if n not in shared] for some in near]
+        shared = every[counts > 1].tolist()
+        own: list[list[int]] = [np.setdiff1d(some, shared).tolist() for some in near]
         cuts: list[dict[int, Any]] = [{} for _ in grounds]
-        for number in sorted(shared):
+        for number in shared:
             on = [at for at, some in enumerate(near) if number in some]
             wholes = {at: self.zones.on(grounds[at].lattice, [number])[0] for at in on}
             share = {
@@ -251,11 +245,12 @@ class PassJob:
                 own[at].append(number)
                 cuts[at][number], lattice = moved[0], ground.lattice
                 missing = shapely.difference(in_pixels(moved[0], lattice), ground.outline())
-        return [Part(np.array(sorted(n), int), c, shared) for n, c in zip(own, cuts, strict=True)]
+        zones = (np.array(sorted(numbers), int) for numbers in own)
+        return shared, list(zip(zones, cuts, strict=True))
 
     def _plans_of(self, ground: Ground, part: Part) -> list[Plan]:
         """Return the cells of zones by groups, and those of a group by blocks."""
-        cells = self.zones.cells(ground.lattice, ground.whole, part.zones, part.cuts)
+        cells = self.zones.cells(ground.lattice, ground.whole, *part)
         ends = np.append(cells.starts, len(cells.rows))
         plans: list[Plan] = []
         first = 0
