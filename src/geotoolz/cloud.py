@@ -300,7 +300,7 @@ def dilate_mask(mask: Raster, radius: float) -> Raster:
     >>> dilate_mask(np.array([[False, False, True, False]]), 1)
     array([[False,  True,  True,  True]])
     """
-    _check_radius(radius)
+    checked_number(radius, "radius", 0, unit=" pixels")
     drop = checked_mask(mask, values_of(mask).shape)
     if drop.ndim < 2:
         raise ValueError(f"a mask has rows and columns (H, W), got shape {drop.shape}")
@@ -342,10 +342,6 @@ def _grow(drop: Mask, out: Mask, radius: float) -> None:
                 low, high = max(begin, 0), min(begin + len(grown), len(run))
                 if low < high:
                     grown[low - begin : high - begin] |= run[low:high]
-
-
-def _check_radius(radius: float) -> None:
-    checked_number(radius, "radius", 0, unit=" pixels")
 
 
 @dataclass(repr=False, eq=False)
@@ -411,4 +407,4 @@ class DilateMask(FunctionOperator):
 
     @parameters_of(dilate_mask)
     def __init__(self) -> None:
-        _check_radius(self.radius)
+        checked_number(self.radius, "radius", 0, unit=" pixels")

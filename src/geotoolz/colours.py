@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from geotoolz.bands import Band, take_bands
 from geotoolz.carrier import NAN, Raster, fill_of, nan_floats, rewrap, single_band, values_of
 from geotoolz.function_operator import FunctionOperator, check_band, parameters_of
-from geotoolz.radiometry import check_gamma, check_percentiles, min_max, percentile_clip
+from geotoolz.radiometry import check_percentiles, min_max, percentile_clip
 from pipekit.lazy import needed
+from pipekit.operator import checked_number
 
 RGB = ("red", "green", "blue")
 
@@ -264,7 +265,7 @@ def _check_rgb(bands: Sequence[Band], stretch: Range, limits: Range, gamma: floa
         raise ValueError(f"limits must be (low, high) with low < high, got {limits}")
     if stretch is not None:
         check_percentiles(*stretch)
-    check_gamma(gamma, "gamma")
+    checked_number(gamma, "gamma", 0, inside=True)
 
 
 class ToRGB(FunctionOperator):

@@ -48,6 +48,8 @@ class FunctionOperator(Operator):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         function = getattr(cls.__dict__.get("__init__"), "function", None)
+        if function is not None and PerPixel in cls.__bases__:
+            cls.radius = 0
         if function is not None and "_apply" not in cls.__dict__:
             cls._apply = _call(function)  # type: ignore[method-assign]
             if "keeps_bands" not in cls.__dict__:
@@ -61,11 +63,6 @@ class PerPixel(FunctionOperator):
     That is said of the function only: a class derived from such an operator, over another function
     or with an `_apply` of its own, says it itself.
     """
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        if PerPixel in cls.__bases__ and hasattr(cls.__dict__.get("__init__"), "function"):
-            cls.radius = 0
-        super().__init_subclass__(**kwargs)
 
 
 def check_band(band: Band, argument: str) -> None:

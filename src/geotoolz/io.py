@@ -108,7 +108,7 @@ def read(
     """
     from rasterio.windows import Window
 
-    def action(file: DatasetReader) -> GeoTensor:
+    def plan(file: DatasetReader) -> _Plan:
         window = Window(0, 0, file.width, file.height)
         if bounds is not None:
             pointed = file.crs is None and (crs is not None or file.gcps[0] or file.rpcs)
@@ -121,12 +121,9 @@ def read(
         if bands is not None:
             chosen = [position_of(band, names, "file") + 1 for band in bands]
         attrs = {k: _decoded(v) for k, v in file.tags().items() if _is_attr(k)}
-        place = file.window_transform(window)
-        with as_asked(file, chosen) as asked:
-            pixels = read_bands(asked, chosen, scaled=scaled, window=window)
-            return _carried(asked, *pixels, place, chosen, attrs)
+        return chosen, file.window_transform(window), attrs, {"scaled": scaled, "window": window}
 
-    return _opened(path, action)
+    return _read(path, plan)
 
 
 def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
@@ -161,7 +158,7 @@ def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
     """
     from rasterio.enums import Resampling
 
-    def action(file: DatasetReader) -> GeoTensor:
+    def plan(file: DatasetReader) -> _Plan:
         factor = max(1.0, math.sqrt(file.width * file.height / max_pixels))
         rows, cols = math.ceil(file.height / factor), math.ceil(file.width / factor)
         scale = Affine.scale(file.width / cols, file.height / rows)
@@ -171,28 +168,26 @@ def read_overview(path: PathLike, max_pixels: int) -> GeoTensor:
         beside = alpha_beside(file) or any(value is not None for value in file.nodatavals)
         thinned = thinned or bool(beside and not nodata_decides(file, chosen))
         method = Resampling.nearest if thinned else Resampling.average
-        pixels = read_bands(file, chosen, out_shape=(len(chosen), rows, cols), resampling=method)
-        return _carried(file, *pixels, file.transform * scale, chosen, {})
+        how = {"out_shape": (len(chosen), rows, cols), "resampling": method}
+        return chosen, file.transform * scale, {}, how
 
-    return _opened(path, action)
-
-
-def _carried(
-    file: DatasetReader,
-    values: NDArray[Any],
-    nodata: float | None,
-    transform: Affine,
-    indexes: Sequence[int],
-    attrs: dict[str, Any],
-) -> GeoTensor:
-    """Return pixels of a file with its CRS, nodata value, and names and roles of bands."""
-    crs = None if file.crs is None else file.crs.to_string()
-    return GeoTensor(values, transform, crs, nodata, attrs | Bands.of(file, indexes).attrs)
+    return _read(path, plan)
 
 
-def _opened(path: PathLike, action: Callable[[DatasetReader], GeoTensor]) -> GeoTensor:
-    """Return `action` of an opened file, failures of the network tried again."""
+_Plan = tuple[list[int], Affine, dict[str, Any], dict[str, Any]]
+"""Bands of a file, the transform of what is read, tags to carry, and options of the read."""
+
+
+def _read(path: PathLike, plan: Callable[[DatasetReader], _Plan]) -> GeoTensor:
+    """Return what `plan` chooses of a file with its place, nodata value, and names and roles."""
     from rasterio.errors import RasterioIOError
+
+    def action(file: DatasetReader) -> GeoTensor:
+        indexes, place, attrs, how = plan(file)
+        crs = None if file.crs is None else file.crs.to_string()
+        with as_asked(file, indexes) as asked:
+            values, nodata = read_bands(asked, indexes, **how)
+            return GeoTensor(values, place, crs, nodata, attrs | Bands.of(asked, indexes).attrs)
 
     try:
         return with_dataset(os.fspath(path), action)

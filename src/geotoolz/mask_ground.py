@@ -154,7 +154,7 @@ def buffer_mask(mask: Raster, distance: float) -> Raster:
     """
     from scipy.ndimage import distance_transform_edt
 
-    _check_distance(distance)
+    checked_number(distance, "distance")
     source = georeferenced(mask, "buffering a mask")
     from pyproj import CRS
 
@@ -175,10 +175,6 @@ def buffer_mask(mask: Raster, distance: float) -> Raster:
     return rewrap(mask, out)
 
 
-def _check_distance(distance: float) -> None:
-    checked_number(distance, "distance")
-
-
 class BufferMask(FunctionOperator):
     """Grow or shrink a mask by metres: `buffer_mask` as an operator.
 
@@ -195,4 +191,4 @@ class BufferMask(FunctionOperator):
 
     @parameters_of(buffer_mask)
     def __init__(self) -> None:
-        _check_distance(self.distance)
+        checked_number(self.distance, "distance")

@@ -116,6 +116,7 @@ class OnnxOp(Operator):
     touches_files = True
     one_size = True
     takes_batches = True
+    radius: Any = 1  # the argument of that name is how far it looks
 
     def __init__(
         self,
@@ -150,7 +151,7 @@ class OnnxOp(Operator):
         self.batch_size = checked_count(batch_size, "batch_size", none=True)
         self.device = device
         self.threads = checked_count(threads, "threads", none=True)
-        self._radius = checked_radius(radius)
+        self.radius = checked_radius(radius)
         self._given = None
         if hasattr(path, "run") and hasattr(path, "get_inputs"):
             self._given, self.forbid_in_yaml = path, True
@@ -160,11 +161,6 @@ class OnnxOp(Operator):
         self._legend = _legend(classes)
         self._shape = _Shape(self.session, layout, output_name)
         self._check()
-
-    @property
-    def radius(self) -> int | None:  # type: ignore[override]
-        """How many pixels away the network looks, as it was given."""
-        return self._radius
 
     @property
     def session(self) -> Any:

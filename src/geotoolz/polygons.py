@@ -220,7 +220,8 @@ class _Patches:
     def _join(self, numbers: NDArray[Any], values: Values, left: int) -> None:
         """Note the patches of a block that are one with those around it, or at its corners."""
         layers = numbers, values
-        self.rims = self.rims or [_Rim.of(self.width, layer.dtype) for layer in layers]
+        empty = (np.zeros((2, self.width + 2), layer.dtype) for layer in layers)
+        self.rims = self.rims or [_Rim(*rows) for rows in empty]
         n, v = (rim.framed(layer, left) for rim, layer in zip(self.rims, layers, strict=True))
         rows, cols = n.shape
         for down, right in _STEPS[: self.connectivity // 2]:
@@ -248,11 +249,6 @@ class _Rim:
     above: NDArray[Any]
     below: NDArray[Any]
     beside: NDArray[Any] | None = None
-
-    @classmethod
-    def of(cls, width: int, dtype: np.dtype[Any]) -> _Rim:
-        """Return the rim before the first block: rows with one pixel more at either end."""
-        return cls(*np.zeros((2, width + 2), dtype))
 
     def framed(self, block: NDArray[Any], left: int) -> NDArray[Any]:
         """Return a block with the row above and the columns beside it, and keep its own edges."""

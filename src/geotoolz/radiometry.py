@@ -192,7 +192,6 @@ def quantize(
     scaled = values.astype(np.float32 if kind.itemsize < 2 else np.float64)
     np.subtract(scaled, shift, out=scaled)
     np.divide(scaled, scale, out=scaled)
-    np.clip(scaled, first, last, out=scaled)
     out = whole_numbers(scaled, kind, nodata, equal_mask(values, fill_of(raster)), scratch=True)
     return rewrap(raster, out, fill=nodata, attrs={"scale_factor": scale, "add_offset": shift})
 
@@ -758,28 +757,6 @@ def check_percentiles(p_min: float, p_max: float) -> None:
         )
 
 
-def check_gamma(g: float, argument: str) -> None:
-    """Raise ValueError, naming `argument`, unless `g` is a positive number.
-
-    Parameters
-    ----------
-    g
-        The exponent's inverse.
-    argument
-        What the message calls it.
-
-    Raises
-    ------
-    ValueError
-        Naming `argument`.
-
-    Examples
-    --------
-    >>> check_gamma(2.2, "g")
-    """
-    checked_number(g, argument, 0, inside=True)
-
-
 @on_quantities
 def gamma(raster: Raster, g: float, dtype: DTypeLike = "float32") -> Raster:
     """Return raster ** (1 / g): `g` above 1 brightens the dark parts of a 0..1 picture.
@@ -805,7 +782,7 @@ def gamma(raster: Raster, g: float, dtype: DTypeLike = "float32") -> Raster:
     >>> gamma(np.array([[0.0, 0.25, 1.0]], dtype="float32"), 2.0)
     array([[0. , 0.5, 1. ]], dtype=float32)
     """
-    check_gamma(g, "g")
+    checked_number(g, "g", 0, inside=True)
     values = values_of(raster)
     out = np.maximum(values.astype(float_dtype(dtype), copy=False), 0)
     np.power(out, 1.0 / g, out=out)
@@ -858,4 +835,4 @@ class Gamma(PerPixel):
 
     @parameters_of(gamma)
     def __init__(self) -> None:
-        check_gamma(self.g, "g")
+        checked_number(self.g, "g", 0, inside=True)

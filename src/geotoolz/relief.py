@@ -70,7 +70,7 @@ def hillshade(
     >>> hillshade(np.zeros((3, 3)), altitude=30, resolution=(10, 10)).round(3)[1]
     array([0.5, 0.5, 0.5], dtype=float32)
     """
-    _check_sun(altitude)
+    checked_number(altitude, "altitude", 0, 90, unit=" degrees above the horizon")
     heights = nan_floats(single_band(values_of(raster)), fill_of(raster), np.float64) * z_factor
     across, down = _pixel_size(raster, heights.shape, resolution)
     z = np.pad(heights, 1, mode="reflect", reflect_type="odd")
@@ -114,10 +114,6 @@ def _pixel_size(
     return t.a * _METRES_PER_DEGREE * along, -t.e * _METRES_PER_DEGREE
 
 
-def _check_sun(altitude: float) -> None:
-    checked_number(altitude, "altitude", 0, 90, unit=" degrees above the horizon")
-
-
 class Hillshade(FunctionOperator):
     """A lit terrain: `hillshade` as an operator.
 
@@ -131,7 +127,7 @@ class Hillshade(FunctionOperator):
 
     @parameters_of(hillshade)
     def __init__(self) -> None:
-        _check_sun(self.altitude)
+        checked_number(self.altitude, "altitude", 0, 90, unit=" degrees above the horizon")
 
 
 def true_color(raster: Raster, bands: tuple[Band, ...] = RGB, gain: float = 2.5) -> Raster:

@@ -244,9 +244,8 @@ def _own_classes(raster: Raster, values: Values, name: str) -> Mapping[Any, Any]
         marked = str(attrs_of(raster).get("long_name") or "masked")
         other = "kept" if marked == "dropped" else f"not {marked}"
         return {0: (other, MASK_COLOURS[0]), 1: (marked, MASK_COLOURS[1])}
-    if set(band_roles(raster)) == {"class"} and classes_of(attrs_of(raster)):
-        return classes_of(attrs_of(raster))
-    return SCL_CLASSES if name.upper() == "SCL" else None
+    own = classes_of(attrs_of(raster)) if set(band_roles(raster)) == {"class"} else {}
+    return own or (SCL_CLASSES if name.upper() == "SCL" else None)
 
 
 def _picture(raster: Raster, values: Values, max_pixels: int) -> Values:
