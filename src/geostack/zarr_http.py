@@ -182,10 +182,11 @@ class HttpStore(Store):
                 signed.check(response)
                 if span and response.status_code != 206:
                     raise PixelReadError(f"{signed.failed}: the server gives no part of a file")
-                return within(WHOLE, lambda: body_of(response, _MOST_BYTES))
+                return body_of(response, _MOST_BYTES)
 
         try:
-            return retry(attempt)
+            # All of it: an answer can't be closed while another thread reads it.
+            return retry(lambda: within(WHOLE, attempt))
         except (GaveUpError, ValueError) as error:
             raise PixelReadError(f"{signed.failed}: {error}") from None
 

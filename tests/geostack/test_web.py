@@ -39,11 +39,16 @@ def ask_status(url, folder):
     raise TransientError(str(status))
 
 
+def a_chunk(url, folder):
+    HttpStore(url, PlanetaryComputerSource())._fetch("c/0", None)
+
+
 WAITS = {
     "a download": lambda url, folder: web.download(f"{url}/a.json", folder / "a.json"),
     "a copy": lambda url, folder: copy_file(
         f"{url}/a.tif", folder / "a.tif", PlanetaryComputerSource()
     ),
+    "a chunk": a_chunk,
     "JSON": lambda url, folder: web.get_json(url, {}),
     "a search": lambda url, folder: PlanetaryComputerSource(url).search(
         "sentinel-2-l2a", (0, 0, 1, 1), "2024"
@@ -63,7 +68,7 @@ WAITS = {
     ],
 )
 def test_a_drip_holds_nobody_for_ever(tmp_path, monkeypatch, what, head):
-    for module in (web, service, opening, planetary_computer):
+    for module in (web, service, opening, planetary_computer, zarr_http):
         monkeypatch.setattr(module, "WHOLE", 0.3)
     monkeypatch.setattr(web, "PATIENCE", 0.3)
     monkeypatch.setattr(retry, "DEFAULT", PATIENCE)
@@ -93,10 +98,6 @@ def test_what_is_no_json_is_a_source_that_is_unavailable(server, answer, tmp_pat
         web.get_json(server.add_file(tmp_path / "a.json", "a.json"), {})
 
 
-def a_chunk(url, folder):
-    HttpStore(url, PlanetaryComputerSource())._fetch("c/0", None)
-
-
 def endless():
     yield b"HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n["
     while True:
@@ -117,7 +118,7 @@ def test_an_answer_is_read_up_to_so_many_bytes(tmp_path, monkeypatch, what, say)
     def says(path, headers):
         return stac(None, url, path) if what == "a page" and "search" not in path else say()
 
-    ask = {**WAITS, "a page": WAITS["a search"], "a chunk": a_chunk}[what]
+    ask = {**WAITS, "a page": WAITS["a search"]}[what]
     with spoken(says) as url:
         monkeypatch.setenv("PC_SDK_SAS_URL", url)
         Settings.get.cache_clear()
