@@ -225,7 +225,6 @@ class Children:
             running = list(self._running)
         for child in running:
             child.kill()
-        for child in running:
             child.wait()
 
 

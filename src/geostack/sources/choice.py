@@ -121,11 +121,11 @@ def select(source: str | Source | None, request: Request) -> Source:
 
 
 def _auto(request: Request) -> Source:
-    tried = []
-    for kind in _KINDS:
-        source = kind()
+    tried = [kind() for kind in _KINDS]
+    for source in tried:
         if source.holds(request):
             return source
-        why, fix = source.why_not(request), source.fix(request)
-        tried.append(f"  {source.name}: {why}\n    fix: {fix}")
-    raise SourceUnavailableError("\n".join([f"no source has {request}; tried", *tried]))
+    lines = "\n".join(
+        f"  {each.name}: {each.why_not(request)}\n    fix: {each.fix(request)}" for each in tried
+    )
+    raise SourceUnavailableError(f"no source has {request}; tried\n{lines}")
