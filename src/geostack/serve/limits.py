@@ -215,24 +215,22 @@ class Bodies:
         """
         if self.arriving >= self.limits.running + self.limits.waiting:
             raise Problem(503, "the server is busy; try again", 1)
+        most, body = self.limits.max_body, bytearray()
+        announced = request.headers.get("content-length", "")
+        too_long = Problem(413, f"the body is longer than {most} bytes")
+        # Twenty digits are too long whatever they say, and a number of any length costs to read.
+        if len(announced) > 20 or (announced.isdecimal() and int(announced) > most):
+            raise too_long
         self.arriving += 1
         try:
             async with asyncio.timeout(self.limits.body_seconds):
-                return await self._whole(request)
+                async for part in request.stream():
+                    body += part
+                    if len(body) > most:
+                        raise too_long
         except TimeoutError:
             seconds = self.limits.body_seconds
             raise Problem(408, f"the body took longer than {seconds:g} s") from None
         finally:
             self.arriving -= 1
-
-    async def _whole(self, request: Any) -> bytes:
-        most, body = self.limits.max_body, bytearray()
-        announced = request.headers.get("content-length", "")
-        # Twenty digits are too long whatever they say, and a number of any length costs to read.
-        if len(announced) > 20 or (announced.isdecimal() and int(announced) > most):
-            raise Problem(413, f"the body is longer than {most} bytes")
-        async for part in request.stream():
-            body += part
-            if len(body) > most:
-                raise Problem(413, f"the body is longer than {most} bytes")
         return bytes(body)
