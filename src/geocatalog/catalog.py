@@ -6,6 +6,8 @@ A catalog in memory is row numbers over a shared table, so that a query copies n
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -119,8 +121,6 @@ class GeoCatalog(ABC):
     @property
     def gdf(self) -> GeoDataFrame:
         """The rows as a GeoDataFrame; a copy that may be changed, and changes no catalog."""
-        from geocatalog.copied import CopiedFrame
-
         frame = self._copied()
         frame.__class__ = CopiedFrame  # making one of the other would take longer than a query
         return frame
@@ -845,6 +845,66 @@ class InMemoryGeoCatalog(GeoCatalog):
         made = self.from_table(table, self.backend)
         made.skipped = list(self.skipped)
         return made
+
+
+class LostChangeWarning(UserWarning):
+    """A column was set on a copy of a catalog's rows that nobody holds.
+
+    Examples
+    --------
+    >>> issubclass(LostChangeWarning, UserWarning)
+    True
+    """
+
+
+class CopiedFrame(GeoDataFrame):
+    """A copy of a catalog's rows: `catalog.gdf["x"] = ...` warns, since it changes no catalog.
+
+    A copy that has a name may be changed in silence.
+
+    Examples
+    --------
+    >>> import shapely
+    >>> frame = CopiedFrame({"a": [1]}, geometry=[shapely.Point(0, 0)])
+    >>> frame["b"] = 2
+    >>> frame.b.tolist()
+    [2]
+    """
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if sys.getrefcount(self) <= _UNNAMED:
+            warnings.warn(
+                f"catalog.gdf is a copy, so setting {key!r} on it changes nothing; write "
+                f"catalog = catalog.assign({key}=...), or give the copy a name first",
+                LostChangeWarning,
+                stacklevel=2,
+            )
+        super().__setitem__(key, value)
+
+
+class _Counted:
+    """Counts the references to itself when an item is set."""
+
+    def __init__(self, counts: list[int]) -> None:
+        self.counts = counts
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.counts.append(sys.getrefcount(self))
+
+
+def _references_without_name() -> int:
+    """Return how many references an object has that is set an item and has no name, 0 if as many.
+
+    Interpreters count differently, so it is tried out; pandas tells lost changes the same way.
+    """
+    counts: list[int] = []
+    _Counted(counts)[0] = 0
+    named = _Counted(counts)
+    named[0] = 0
+    return counts[0] if counts[0] < counts[1] else 0
+
+
+_UNNAMED = _references_without_name()
 
 
 class CatalogDomain:

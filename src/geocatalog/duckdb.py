@@ -150,14 +150,18 @@ class DuckDBGeoCatalog(GeoCatalog):
             return self._source.info.extent
         if self._regions:
             return self.materialize().temporal_extent
-        times = [self._source.time(name) for name in ("start_time", "end_time")]
-        known = [each for each in times if each is not None]
+        types = self._source.info.types
+        known = [name for name in ("start_time", "end_time") if name in types]
         if not known:
             return None
-        low, high = (", ".join(f"{how}({each})" for each in known) for how in ("min", "max"))
-        first = f"epoch_us(CAST(least({low}) AS TIMESTAMPTZ))"
-        last = f"epoch_us(CAST(greatest({high}) AS TIMESTAMPTZ))"
-        ((low, high),) = self._fetch(self._statement(f"{first}, {last}"))
+
+        def micros(how: str, name: str) -> str:
+            # Of nanoseconds the microsecond that they lie in: the wider type takes the nearest.
+            kind = "TIMESTAMP_NS" if getattr(types[name], "unit", None) == "ns" else "TIMESTAMPTZ"
+            return f"epoch_us(CAST({how}({self._source.time(name)}) AS {kind}))"
+
+        low, high = (", ".join(micros(how, name) for name in known) for how in ("min", "max"))
+        ((low, high),) = self._fetch(self._statement(f"least({low}), greatest({high})"))
         return None if low is None else interval_of(low, high)
 
     @cached_property

@@ -58,7 +58,7 @@ def from_stac_search(
     collections, query
         As `pystac_client.Client.search` takes them.
     datetime
-        As `pystac_client.Client.search` takes it, or any time that a catalog's `query` takes.
+        Any time that a catalog's `query` takes; those of `pystac_client.Client.search` are.
     bbox
         (west, south, east, north) in degrees; west > east crosses the antimeridian.
     asset_key

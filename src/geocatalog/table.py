@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -366,9 +366,7 @@ def pairs_of(
     if touching or not len(pairs):
         return pairs
     keep = pairs.share_more_than_a_rim()
-    return (
-        pairs if keep.all() else PairTable(own, other, in_own[keep], in_other[keep], spatial_only)
-    )
+    return pairs if keep.all() else replace(pairs, in_left=in_own[keep], in_right=in_other[keep])
 
 
 def _touching_pairs(asking: FootprintTable, asked: FootprintTable) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from geocatalog import (
     intersect,
     query,
 )
-from geocatalog.copied import LostChangeWarning
+from geocatalog.catalog import LostChangeWarning
 from geocatalog.footprint import reproject_box
 
 

@@ -340,11 +340,11 @@ def test_times_of_any_unit_and_zone_are_asked_alike(tmp_path, unit, zone):
 
 
 @pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
-def test_nanoseconds_before_1970_are_in_the_same_microsecond_for_both(tmp_path, zone):
+def test_nanoseconds_are_in_the_microsecond_that_they_lie_in_for_both(tmp_path, zone):
     """Half a microsecond before 1970 lies in the last microsecond of 1969."""
     geo = {"version": "1.0.0", "primary_column": "geometry"}
     geo["columns"] = {"geometry": {"encoding": "WKB", "geometry_types": ["Polygon"]}}
-    nanoseconds = pa.array([-1500, -500, 500], pa.timestamp("ns", zone))
+    nanoseconds = pa.array([-1500, -500, 1700], pa.timestamp("ns", zone))
     table = pa.table(
         {
             "filepath": ["/a", "/b", "/c"],
@@ -358,10 +358,12 @@ def test_nanoseconds_before_1970_are_in_the_same_microsecond_for_both(tmp_path, 
     moment = pd.Timestamp("1970-01-01", tz="UTC")
     for catalog in (open_catalog(path), from_geoparquet(path)):
         starts = catalog.column("start_time")
-        assert starts.astype("datetime64[us]").astype(int).tolist() == [-2, -1, 0]
-        for number, name in enumerate(["/a", "/b", "/c"]):
-            time = moment + pd.Timedelta(number - 2, "us")
-            assert catalog.query(time=time).paths == [name]
+        assert starts.astype("datetime64[us]").astype(int).tolist() == [-2, -1, 1]
+        for number, name in ((-2, "/a"), (-1, "/b"), (1, "/c")):
+            assert catalog.query(time=moment + pd.Timedelta(number, "us")).paths == [name]
+        extent = catalog.temporal_extent
+        ends = extent.left - moment, extent.right - moment
+        assert ends == (pd.Timedelta(-2, "us"), pd.Timedelta(1, "us"))
 
 
 @pytest.mark.parametrize("count", [3, 300])

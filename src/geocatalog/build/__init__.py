@@ -1,4 +1,4 @@
-"""Catalogs from files: what their headers say (`headers`), what their names say (`dates`)."""
+"""Catalogs from files: what their headers and their names say."""
 
 from geocatalog.build.headers import build_raster_catalog as build_raster_catalog
 from geocatalog.build.headers import build_vector_catalog as build_vector_catalog
