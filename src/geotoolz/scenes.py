@@ -257,11 +257,7 @@ def _scene(row: CatalogRow, assets: dict[str, str] | None, bands: Sequence[str] 
             for band in bands or assets
             if (path := assets.get(band, assets.get(band.rpartition("_")[0]))) is not None
         }
-        missing = [band for band in bands or () if band not in files]
-        if missing:
-            raise CatalogError(
-                f"{_name(row)} has no band {', '.join(missing)}; it has {', '.join(assets)}"
-            )
+        _check_bands(_name(row), bands or (), files, assets)
     extras = {k: row.extras[k] for k in _SAID if is_known(row.extras.get(k))}
     names = ("collection", "constellation", "platform")
     says = [str(row.extras.get(name)).lower().startswith("sentinel-2") for name in names]
@@ -286,6 +282,15 @@ def _scene(row: CatalogRow, assets: dict[str, str] | None, bands: Sequence[str] 
     place = (kept, size or known, (west, north) if size and kept else None)
     where = row.geometry, crs_text(row.crs)
     return Scene(_name(row), time, files, *where, attrs, place, is_sentinel2, row.signer)
+
+
+def _check_bands(name: str, asked: Sequence[str], found: Any, has: Any) -> None:
+    missing = [band for band in asked if band not in found]
+    if missing:
+        raise CatalogError(
+            f"{name} has no band {', '.join(missing)}, it has {', '.join(has)}; catalog it with "
+            "that asset, or ask for other bands= or another mask= (None for none)"
+        )
 
 
 def _name(row: CatalogRow) -> str:
@@ -663,12 +668,7 @@ def scenes_to_read(
     names = names or [band for band in scenes[0].files if band not in mask_bands]
     reading = SceneReading(tuple(names), mask, mask_bands, radiometry, resampling)
     for scene in scenes:
-        missing = [band for band in reading.all_bands if band not in scene.files]
-        if missing:
-            raise CatalogError(
-                f"{scene.name} has no band {', '.join(missing)}, it has {', '.join(scene.files)}; "
-                "catalog it with that asset, or give another mask= (None for none)"
-            )
+        _check_bands(scene.name, reading.all_bands, scene.files, scene.files)
     return scenes, reading
 
 

@@ -14,7 +14,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from geotoolz.assess.sample_checks import is_blank
+from geotoolz.assess.sample_checks import check_columns, is_blank
 from pipekit.files import beside
 
 _KINDS = (".gpkg", ".csv")
@@ -140,9 +140,7 @@ def read_answers(
     [2, <NA>, 1]
     """
     table = _read(_kind_of(path))
-    missing = [name for name in ("sample", "reference") if name not in table]
-    if missing:
-        raise KeyError(f"{path} lacks the column {missing[0]!r}; it has {list(table.columns)}")
+    check_columns(table, ("sample", "reference"), path)
     table["reference"] = _whole(table["reference"])
     if table["sample"].isna().any():
         raise ValueError(f"a row of {path} has no number in its column 'sample'; fill it in")
@@ -177,12 +175,7 @@ def _read(path: Path) -> gpd.GeoDataFrame:
     if path.suffix.lower() == ".gpkg":
         return _read_geopackage(path)
     table = _read_csv(path)
-    missing = [name for name in ("x", "y", "crs") if name not in table]
-    if missing:
-        raise KeyError(
-            f"{path} lacks the column {missing[0]!r}, which tells where samples lie; it has "
-            f"{list(table.columns)}"
-        )
+    check_columns(table, ("x", "y", "crs"), path, ", which tells where samples lie")
     crs = next(iter(table["crs"].dropna()), None)
     places = gpd.points_from_xy(table["x"], table["y"])
     return gpd.GeoDataFrame(table.drop(columns=["x", "y", "crs"]), geometry=places, crs=crs)

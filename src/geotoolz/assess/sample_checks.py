@@ -6,7 +6,7 @@ number and an interval like any other, and both would be wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,35 @@ def is_blank(answers: pd.Series) -> pd.Series:
     return answers.isna() | (answers.astype(str).str.strip() == "")
 
 
+def check_columns(table: pd.DataFrame, needed: Sequence[str], whose: Any, why: str = "") -> None:
+    """Raise KeyError unless a table has all columns that are needed.
+
+    Parameters
+    ----------
+    table
+        Any table.
+    needed
+        Their names.
+    whose
+        What the message calls the table.
+    why
+        What the message says of the column that lacks.
+
+    Raises
+    ------
+    KeyError
+        Naming the first that lacks.
+
+    Examples
+    --------
+    >>> check_columns(pd.DataFrame({"x": [1.0]}), ["x"], "a.csv")
+    """
+    missing = [name for name in needed if name not in table]
+    if missing:
+        has = list(table.columns)
+        raise KeyError(f"{whose} lacks the column {missing[0]!r}{why}; it has {has}")
+
+
 def check_samples(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that have an answer, after checking that the table is one design's.
 
@@ -66,12 +95,7 @@ def check_samples(table: pd.DataFrame) -> pd.DataFrame:
     >>> len(check_samples(pd.DataFrame([row])))
     1
     """
-    missing = [name for name in NEEDED if name not in table]
-    if missing:
-        raise KeyError(
-            f"samples lack the column {missing[0]!r}, which sample_design makes; they have "
-            f"{list(table.columns)}"
-        )
+    check_columns(table, NEEDED, "the table of samples", ", which sample_design makes")
     for name in NEEDED:
         if name != "reference" and table[name].isna().any():
             raise ValueError(f"samples need a {name} in each row; it is missing in some")
