@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,16 +135,40 @@ def confusion(
     for side, each in enumerate((one, other)):
         each.warn_of_one_class({pair[side] for pair in found})
     order = seen if classes is None else [int(each) for each in classes]
-    if len(set(order)) < len(order):
-        raise ValueError(f"classes must differ, got {order}")
-    unknown = [label for label in seen if label not in order]
-    if unknown:
-        raise ValueError(f"classes must hold every label, {unknown} are not there")
+    check_classes(order, seen)
     places = {label: place for place, label in enumerate(order)}
     counts = np.zeros((len(order), len(order)), np.int64)
     for (label, true), count in found.items():
         counts[places[label], places[true]] = count
     return Confusion(counts, order)
+
+
+def check_classes(classes: Sequence[Any], seen: Sequence[Any] = ()) -> None:
+    """Raise ValueError unless classes are there once each, and all that were seen among them.
+
+    Parameters
+    ----------
+    classes
+        The labels.
+    seen
+        Those that occur.
+
+    Raises
+    ------
+    ValueError
+        Naming the one that is there twice, or those that are not there.
+
+    Examples
+    --------
+    >>> check_classes([1, 2], [2])
+    """
+    counts = Counter(classes)
+    twice = [label for label, count in counts.items() if count > 1]
+    if twice:
+        raise ValueError(f"classes must differ, {twice[0]!r} is there twice")
+    unknown = [label for label in seen if label not in counts]
+    if unknown:
+        raise ValueError(f"classes must hold every label, {unknown} are not there")
 
 
 def _rows(labels: Any) -> Any:

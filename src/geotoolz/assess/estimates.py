@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from geotoolz.assess.confusion_matrix import Confusion
+from geotoolz.assess.confusion_matrix import Confusion, check_classes
 from geotoolz.assess.intervals import Estimate, Floats
 from geotoolz.assess.sample_checks import check_pixel_area, check_samples, with_left_out
 
@@ -417,7 +417,7 @@ def area_estimate(
     labels = list(range(len(table))) if named is None else named
     if len(labels) != len(table):
         raise ValueError(f"classes must be {len(table)} labels, got {len(labels)}")
-    _distinct(labels)
+    check_classes(labels)
     if isinstance(area, Mapping | pd.Series):
         area = _by_label(area, labels if own is None else own)
     sizes = np.asarray(area, np.float64)
@@ -447,19 +447,13 @@ def _labelled(counts: Any) -> tuple[Any, list[Any] | None]:
     if not isinstance(counts, pd.DataFrame):
         return counts, None
     rows, columns = counts.index.tolist(), counts.columns.tolist()
-    _distinct(rows)
+    check_classes(rows)
     if set(rows) != set(columns) or len(rows) != len(columns):
         raise ValueError(
             f"rows and columns of counts must have the same labels, got {rows} and {columns}; "
             "reindex both, or give counts.to_numpy() and classes="
         )
     return counts[rows].to_numpy(), rows
-
-
-def _distinct(labels: Sequence[Any]) -> None:
-    twice = [label for place, label in enumerate(labels) if label in labels[:place]]
-    if twice:
-        raise ValueError(f"classes must differ, {twice[0]!r} is there twice")
 
 
 def _by_label(area: Any, labels: Sequence[Any]) -> list[float]:
@@ -583,10 +577,7 @@ def _labels(
     found = {*answered["map_class"].tolist(), *answered["reference"].tolist(), *strata}
     if classes is None:
         return _ascending(found)
-    _distinct(list(classes))
-    unknown = _ascending(found - set(classes))
-    if unknown:
-        raise ValueError(f"classes must hold every label of the samples, {unknown} are not there")
+    check_classes(list(classes), _ascending(found - set(classes)))
     return list(classes)
 
 
