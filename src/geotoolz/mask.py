@@ -135,8 +135,8 @@ def combine_masks(*masks: Raster, mode: str = "any") -> Raster:
         if values_of(other).shape != shape:
             raise ValueError(f"masks must have one shape, got {shape} and {values_of(other).shape}")
         check_place(masks[0], place_of(other), _ELSEWHERE)
-    join = np.logical_or if mode == "any" else np.logical_and
-    return rewrap(masks[0], join.reduce([checked_mask(each, shape) for each in masks]))
+    join = np.any if mode == "any" else np.all
+    return rewrap(masks[0], join([checked_mask(each, shape) for each in masks], axis=0))
 
 
 def invert_mask(mask: Raster) -> Raster:
@@ -237,8 +237,7 @@ def mask_valid(raster: Raster, how: str = "any") -> Raster:
     invalid = invalid_mask(values, fill_of(raster))
     out: Mask = np.zeros(values.shape[-2:], bool)
     if invalid is not None:
-        join = np.logical_or if how == "any" else np.logical_and
-        out = join.reduce(invalid.reshape(-1, *out.shape))
+        out = (np.any if how == "any" else np.all)(invalid.reshape(-1, *out.shape), axis=0)
     return rewrap(raster, out, fill=None, drop=("band_names",), attrs={"long_name": "dropped"})
 
 

@@ -84,6 +84,12 @@ def test_what_the_new_function_does_with_a_pixel_is_not_inherited():
     assert not Other().local
 
 
+def test_what_leaves_codes_alone_makes_as_many_bands_as_it_takes():
+    kept = gz.Gamma(2.0), gz.PercentileClip(), gz.MinMax(), gz.StandardScale(), gz.FocalMean(3)
+    assert [operator.bands_made(4) for operator in kept] == [4] * 5
+    assert gz.Hillshade().bands_made(4) is None
+
+
 def test_a_function_without_parameters():
     def doubled(raster):
         return raster * 2
