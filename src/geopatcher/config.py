@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from geopatcher.patch import PatchError
 from pipekit.config import Limits
-from pipekit.operator import checked_count, checked_number, checked_option
+from pipekit.operator import checked_count, checked_number, checked_option, checked_pair
 from pipekit.registry import ConfigError, Registry, UntrustedOperatorError
 from pipekit.serialize import decode
 
@@ -191,16 +190,8 @@ def as_pixel_pair(value: Any, name: str) -> tuple[int, int]:
     geopatcher.patch.PatchError: step must be positive whole pixels, one number or (rows, cols), \
 got (0, 192)
     """
-    rule = f"{name} must be positive whole pixels, one number or (rows, cols), got {value!r}"
-    try:
-        items = tuple(value) if isinstance(value, Iterable) else (value, value)
-        items = (1, *items) if len(items) == 1 else items
-        rows, cols = (operator.index(item) for item in items)
-    except (TypeError, ValueError):
-        raise PatchError(rule) from None
-    if rows < 1 or cols < 1:
-        raise PatchError(rule)
-    return rows, cols
+    is_line = isinstance(value, Sequence | np.ndarray) and len(value) == 1
+    return checked_pair([1, *value] if is_line else value, name, PatchError)
 
 
 as_choice = partial(checked_option, refusal=PatchError)

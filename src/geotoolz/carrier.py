@@ -22,6 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from rasterio import Affine
 
 from pipekit.carrier import holds, index_as_array, keep_place, pixel_offset, same_crs
+from pipekit.operator import checked_pair
 from pipekit.pixels import equal_mask, invalid_mask, nodata_of, plain
 
 Values = NDArray[Any]
@@ -448,11 +449,7 @@ def pair(size: int | tuple[int, int]) -> tuple[int, int]:
     >>> pair(3)
     (3, 3)
     """
-    both = tuple(np.atleast_1d(np.asarray(size)).tolist())
-    both = both * 2 if len(both) == 1 else both
-    if len(both) != 2 or not all(isinstance(each, int) and each >= 1 for each in both):
-        raise ValueError(f"size must be positive (rows, cols), got {size}")
-    return both
+    return checked_pair(np.asarray(size).item() if np.size(size) == 1 else size, "size")
 
 
 def place_of(raster: Any) -> Place | None:

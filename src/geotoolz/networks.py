@@ -25,7 +25,6 @@ from pipekit.config import where_given
 from pipekit.lazy import needed
 from pipekit.operator import Operator, checked_count, checked_option
 from pipekit.pixels import invalid_mask
-from pipekit.radius import checked_radius
 from pipekit.schedulers import cores
 
 FOLDERS = "GEOSTACK_MODELS"
@@ -151,7 +150,7 @@ class OnnxOp(Operator):
         self.batch_size = checked_count(batch_size, "batch_size", none=True)
         self.device = device
         self.threads = checked_count(threads, "threads", none=True)
-        self.radius = checked_radius(radius)
+        self.radius = checked_count(radius, "radius", 0, none=True)
         self._given = None
         if hasattr(path, "run") and hasattr(path, "get_inputs"):
             self._given, self.forbid_in_yaml = path, True

@@ -9,8 +9,14 @@ import numpy as np
 
 from pipekit.carrier import Carrier, is_carrier, rewrap
 from pipekit.config import where_given
-from pipekit.operator import Operator, checked_function, checked_member, checked_operator
-from pipekit.radius import checked_radius, largest, radius_of
+from pipekit.operator import (
+    Operator,
+    checked_count,
+    checked_function,
+    checked_operator,
+    checked_pair,
+)
+from pipekit.radius import largest, radius_of
 
 
 class Identity(Operator):
@@ -109,7 +115,7 @@ class Lambda(FunctionOperator):
         self, fn: Callable[..., Any], name: str | None = None, radius: int | None = None
     ) -> None:
         super().__init__(fn, name)
-        self._radius = checked_radius(radius)
+        self._radius: int | None = checked_count(radius, "radius", 0, none=True)
 
     @property
     def radius(self) -> int | None:
@@ -184,7 +190,9 @@ class Fanout(Operator):
                 f"Fanout takes a dictionary of names and operators, got a "
                 f"{type(operators).__name__}; write Fanout({{'name': operator}})"
             )
-        self.operators = {k: checked_member(op, f"operators[{k!r}]") for k, op in operators.items()}
+        self.operators = {
+            k: checked_operator(op, f"operators[{k!r}]") for k, op in operators.items()
+        }
 
     @property
     def radius(self) -> int | None:
@@ -259,7 +267,7 @@ class Subsample(Operator):
 
     def __init__(self, stride: int | tuple[int, int]) -> None:
         self.stride = stride
-        self._rows_cols = _pair(stride)
+        self._rows_cols = checked_pair(stride, "stride")
 
     def _apply(self, x: Any) -> Any:
         rows, cols = self._rows_cols
@@ -271,14 +279,6 @@ class Subsample(Operator):
             return thinned
         # Affine is not imported: the transform's own type makes the scaling.
         return rewrap(x, thinned, transform=x.transform * type(x.transform).scale(cols, rows))
-
-
-def _pair(stride: Any) -> tuple[int, int]:
-    """Return a stride as (rows, cols), or say what one is."""
-    pair = tuple(stride) if isinstance(stride, tuple | list) else (stride, stride)
-    if len(pair) != 2 or not all(type(n) is int and n >= 1 for n in pair):
-        raise ValueError(f"stride must be positive whole pixels, n or (rows, cols), got {stride!r}")
-    return pair
 
 
 class ApplyToBands(Operator):
@@ -320,11 +320,9 @@ class ApplyToBands(Operator):
 
     def _apply(self, x: Any) -> Any:
         values = np.asarray(x)
-        if not -values.ndim <= self.axis < values.ndim:
-            raise ValueError(f"there is no axis {self.axis} in shape {values.shape}")
-        if values.shape[self.axis] == 0:
-            raise ValueError(f"there are no bands on axis {self.axis} of shape {values.shape}")
         bands = np.moveaxis(values, self.axis, 0)
+        if not len(bands):
+            raise ValueError(f"there are no bands on axis {self.axis} of shape {values.shape}")
         if not is_carrier(x):
             return np.stack([np.asarray(self.op(band)) for band in bands], axis=self.axis)
         if self.axis % values.ndim >= values.ndim - 2:

@@ -8,7 +8,14 @@ from contextvars import ContextVar
 from typing import Any, Literal
 
 from pipekit.blocks import Identity
-from pipekit.operator import Operator, checked_operator, checked_option, step_repr, summarise
+from pipekit.operator import (
+    Operator,
+    checked_function,
+    checked_operator,
+    checked_option,
+    step_repr,
+    summarise,
+)
 from pipekit.radius import largest, passed_on
 
 ExceptionTypes = type[Exception] | tuple[type[Exception], ...]
@@ -53,7 +60,7 @@ class Branch(Operator):
         if_true: Operator,
         if_false: Operator = Identity(),  # noqa: B008 - it has no state
     ) -> None:
-        self.predicate = checked_choice(predicate, "Branch", "predicate")
+        self.predicate = checked_function(predicate, "Branch", "predicate")
         self.if_true = checked_operator(if_true, "if_true")
         self.if_false = checked_operator(if_false, "if_false")
         self.forbid_in_yaml = not isinstance(predicate, Operator)
@@ -99,7 +106,7 @@ class Switch(Operator):
         cases: Mapping[Any, Operator],
         default: Operator = Identity(),  # noqa: B008 - it has no state
     ) -> None:
-        self.key = checked_choice(key, "Switch", "key")
+        self.key = checked_function(key, "Switch", "key")
         if not isinstance(cases, Mapping):
             raise TypeError(
                 f"Switch takes a dictionary of keys and operators, got a {type(cases).__name__}; "
@@ -185,7 +192,7 @@ class Coalesce(Operator):
         self.sources = [checked_operator(s, f"sources[{i}]") for i, s in enumerate(sources)]
         if not self.sources:
             raise ValueError("Coalesce needs at least one source, got none")
-        self.is_ok = checked_choice(is_ok, "Coalesce", "is_ok")
+        self.is_ok = checked_function(is_ok, "Coalesce", "is_ok")
         self.on = checked_exceptions(on)
         self.forbid_in_yaml = not isinstance(is_ok, Operator)
 
@@ -206,38 +213,6 @@ class Coalesce(Operator):
                 return result
             given.append(f"{step_repr(source)} gave {summarise(result)}")
         raise CoalesceError("no source gave an acceptable result:\n  " + "\n  ".join(given))
-
-
-def checked_choice(fn: Any, owner: str, argument: str) -> Any:
-    """Return a function or operator that decides, or say what the argument takes.
-
-    Parameters
-    ----------
-    fn
-        What was given.
-    owner
-        The operator's name, for the message.
-    argument
-        The argument's name, for the message.
-
-    Returns
-    -------
-    callable
-        `fn` itself.
-
-    Raises
-    ------
-    TypeError
-        It cannot be called.
-
-    Examples
-    --------
-    >>> checked_choice(bool, "Branch", "predicate")
-    <class 'bool'>
-    """
-    if callable(fn):
-        return fn
-    raise TypeError(f"{owner} takes a function or operator as {argument}, got {fn!r}")
 
 
 def checked_exceptions(on: Any) -> tuple[type[Exception], ...]:

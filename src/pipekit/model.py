@@ -12,7 +12,6 @@ import numpy as np
 from pipekit.carrier import Array, is_carrier, rewrap
 from pipekit.config import where_given
 from pipekit.operator import Operator, checked_count, checked_option
-from pipekit.radius import checked_radius
 
 
 class ModelOp(Operator):
@@ -76,7 +75,7 @@ class ModelOp(Operator):
         self.model = model
         self.method = method
         self.batch_size = checked_count(batch_size, "batch_size", none=True)
-        self._radius = checked_radius(radius)
+        self._radius: int | None = checked_count(radius, "radius", 0, none=True)
         self.device, self.autocast = device, autocast
         if autocast is not None:
             checked_option(autocast, "autocast", ("bfloat16", "float16"))

@@ -363,9 +363,6 @@ class Profiled(Operator):
             self.profile.add(self.name, time.perf_counter() - start)
 
 
-FloatArray = np.ndarray[Any, np.dtype[np.float64]]
-
-
 class Histogram:
     """Counts the values that pass at chosen points of a pipeline, adding up over calls.
 
@@ -463,7 +460,10 @@ class Histogram:
                     # Nothing to take the edges from yet; only what is invalid is remembered.
                     self._early[key] = self._early.get(key, 0) + array.size
                     return
-                self.results[key] = _empty_row(self._edges(finite), self._early.pop(key, 0))
+                edges = np.histogram_bin_edges(finite, self.bins, self.range).astype("float64")
+                counts = np.zeros(len(edges) - 1, dtype="int64")
+                none = {"below": 0, "above": 0, "invalid": self._early.pop(key, 0)}
+                self.results[key] = {"counts": counts, "edges": edges, **none}
             row = self.results[key]
         edges = row["edges"]
         counts = np.histogram(finite, edges)[0]
@@ -473,15 +473,3 @@ class Histogram:
             row["below"] += below
             row["above"] += above
             row["invalid"] += array.size - finite.size
-
-    def _edges(self, finite: Any) -> FloatArray:
-        """Return the bins' edges, float64, those of the values where none are given."""
-        if not isinstance(self.bins, int):
-            return np.asarray(self.bins, dtype="float64")
-        return np.histogram_bin_edges(finite, self.bins, self.range).astype("float64")
-
-
-def _empty_row(edges: FloatArray, invalid: int) -> dict[str, Any]:
-    """Return the counts of a point that has seen invalid values only."""
-    counts = np.zeros(len(edges) - 1, dtype="int64")
-    return {"counts": counts, "edges": edges, "below": 0, "above": 0, "invalid": invalid}

@@ -17,7 +17,6 @@ from pipekit.config import (
     arguments,
     by_identity,
     canonical,
-    construct,
     mark_nodes,
     nest,
     refuse,
@@ -342,12 +341,6 @@ class Operator:
         """
         return {name: nest(value) for name, value in self._config_values().items()}
 
-    @classmethod
-    def _from_config_values(cls, values: dict[str, Any]) -> Operator:
-        """Build the operator from what `_config_values` returned."""
-        built: Operator = construct(cls, values)
-        return built
-
     def describe(self) -> Description:
         """Return the operator's steps as a table: their arguments, and how far each looks.
 
@@ -479,39 +472,7 @@ def checked_operator(op: Any, argument: str) -> Operator:
     raise TypeError(f"{argument} must be an operator, got a {type(op).__name__}; {way_out}")
 
 
-def checked_member(op: Any, where: str) -> Operator:
-    """Return an operator that is one of several, or say what stands in its place.
-
-    Parameters
-    ----------
-    op
-        What was given.
-    where
-        Its place, such as "operators[1]", for the message.
-
-    Returns
-    -------
-    Operator
-        `op` itself.
-
-    Raises
-    ------
-    TypeError
-        It is no operator.
-
-    Examples
-    --------
-    >>> checked_member(3, "operators[1]")
-    Traceback (most recent call last):
-    TypeError: operators[1] is a int, not an operator; give an Operator
-    """
-    if isinstance(op, Operator | type):
-        return checked_operator(op, where)
-    way_out = "wrap a function as Lambda(function)" if callable(op) else "give an Operator"
-    raise TypeError(f"{where} is a {type(op).__name__}, not an operator; {way_out}")
-
-
-def checked_function(fn: Any, owner: str) -> Any:
+def checked_function(fn: Any, owner: str, argument: str = "") -> Any:
     """Return a callable that is no operator class, or say what the owner takes instead.
 
     Parameters
@@ -520,6 +481,8 @@ def checked_function(fn: Any, owner: str) -> Any:
         What was given.
     owner
         The name of what takes it, for the message.
+    argument
+        Of the owner, where an operator does as well.
 
     Returns
     -------
@@ -536,10 +499,12 @@ def checked_function(fn: Any, owner: str) -> Any:
     >>> checked_function(abs, "Lambda")
     <built-in function abs>
     """
+    takes = f"a function or operator as {argument}" if argument else "a function"
     if not callable(fn):
-        raise TypeError(f"{owner} takes a function, got {fn!r}; a value is wrapped as Const(value)")
+        raise TypeError(f"{owner} takes {takes}, got {fn!r}; a value is wrapped as Const(value)")
     if isinstance(fn, type) and issubclass(fn, Operator):
-        raise TypeError(f"{owner} takes a function, got the class {fn.__name__}; use it itself")
+        way_out = f"write {fn.__name__}(...)" if argument else "use it itself"
+        raise TypeError(f"{owner} takes {takes}, got the class {fn.__name__}; {way_out}")
     return fn
 
 
@@ -629,6 +594,42 @@ def checked_count(
         return int(value)
     also = " or None" if none else ""
     raise refusal(f"{name} must be a whole number of at least {least}{also}, got {value!r}")
+
+
+def checked_pair(value: Any, name: str, refusal: type[Exception] = ValueError) -> tuple[int, int]:
+    """Return (rows, cols) of positive whole pixels from one number or a pair, else raise.
+
+    Parameters
+    ----------
+    value
+        What was given.
+    name
+        The argument's name, for the message.
+    refusal
+        The class of error.
+
+    Returns
+    -------
+    (int, int)
+        Plain numbers, also of numpy's.
+
+    Raises
+    ------
+    ValueError
+        It is neither. Of the class `refusal` where that is given.
+
+    Examples
+    --------
+    >>> checked_pair(3, "size"), checked_pair((2, 4), "size")
+    ((3, 3), (2, 4))
+    """
+    try:
+        both = tuple(value) if np.ndim(value) else (value, value)
+        rows, cols = (checked_count(each, name) for each in both)
+    except (TypeError, ValueError):
+        rule = "positive whole pixels, one number or (rows, cols)"
+        raise refusal(f"{name} must be {rule}, got {value!r}") from None
+    return rows, cols
 
 
 def checked_number(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -72,21 +73,16 @@ class Provenance(Operator):
     def _note(self, *inputs: Any) -> dict[str, Any]:
         steps = getattr(self.op, "operators", None)
         listed = list(steps) if isinstance(steps, tuple) else [self.op]
+        config_hash = None
+        with suppress(NotSerializableError):
+            config_hash = self.op.config_hash
         return {
-            "pipeline_hash": _hash_or_none(self.op),
+            "pipeline_hash": config_hash,
             "operators": [repr(step) for step in listed],
             "versions": versions(self.op),
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "input_hash": content_hash(*inputs),
         }
-
-
-def _hash_or_none(op: Operator) -> str | None:
-    """Return an operator's `config_hash`, or None when it holds a function."""
-    try:
-        return op.config_hash
-    except NotSerializableError:
-        return None
 
 
 def versions(op: Operator) -> dict[str, str]:

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipekit.control import checked_choice
-from pipekit.operator import Operator, checked_number, checked_option, summarise
+from pipekit.operator import Operator, checked_function, checked_number, checked_option, summarise
 from pipekit.pixels import equal_mask, nodata_of, plain
 
 OnFail = Literal["raise", "warn"]
@@ -443,7 +442,7 @@ class Quarantine(Operator):
         sentinel: Any,
         on_quarantine: Callable[..., object] | None = None,
     ) -> None:
-        self.check = checked_choice(check, "Quarantine", "check")
+        self.check = checked_function(check, "Quarantine", "check")
         self.sentinel = sentinel
         self.on_quarantine = on_quarantine
         self.forbid_in_yaml = not isinstance(check, Operator) or on_quarantine is not None

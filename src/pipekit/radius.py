@@ -11,8 +11,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from pipekit.config import NotSerializableError, config_values, is_configurable
 
 
@@ -114,37 +112,6 @@ def passed_on(*names: str) -> Any:
         lambda self: largest(getattr(self, name) for name in names),
         doc="The largest radius of the operators within, None when one is unknown.",
     )
-
-
-def checked_radius(radius: int | None) -> int | None:
-    """Return a radius that is None or a whole number of at least 0, else raise.
-
-    Parameters
-    ----------
-    radius
-        What was given.
-
-    Returns
-    -------
-    int or None
-        A plain number, also of numpy's.
-
-    Raises
-    ------
-    ValueError
-        It is neither.
-
-    Examples
-    --------
-    >>> checked_radius(-1)
-    Traceback (most recent call last):
-    ValueError: radius must be whole pixels, 0 or more, or None for unknown, got -1
-    """
-    if radius is None:
-        return None
-    if isinstance(radius, int | np.integer) and not isinstance(radius, bool) and radius >= 0:
-        return int(radius)
-    raise ValueError(f"radius must be whole pixels, 0 or more, or None for unknown, got {radius!r}")
 
 
 def needs_one_size(function: Any) -> bool:

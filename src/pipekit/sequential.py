@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, overload
 
 from pipekit import operator as _operator
-from pipekit.operator import Operator, checked_member, step_repr, summarise
+from pipekit.operator import Operator, checked_operator, step_repr, summarise
 from pipekit.radius import radius_of
 
 _SHOWN_AROUND = 4
@@ -168,7 +168,7 @@ def _flatten(operators: Iterable[Operator]) -> Iterator[Operator]:
             f"Sequential takes a list of operators, got {got}; write Sequential([a, b]) or a | b"
         )
     for position, step in enumerate(operators):
-        op = checked_member(step, f"operators[{position}]")
+        op = checked_operator(step, f"operators[{position}]")
         yield from op.operators if type(op) is Sequential else (op,)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from pipekit.operator import checked_count, checked_number, checked_option
+from pipekit.operator import checked_count, checked_number, checked_option, checked_pair
 
 
 def test_a_choice_is_handed_on_as_the_accepted_one():
@@ -60,3 +60,16 @@ def test_ends_are_accepted_or_refused():
             checked_number(given, "level", 0, 1, inside=True)
     with pytest.raises(ValueError, match="sigma must be a finite number of at least 0 pixels, got"):
         checked_number(-1, "sigma", 0, unit=" pixels")
+
+
+def test_a_pair_is_one_number_or_two():
+    for given in (3, np.int16(3), [3, 3], np.array([3, 3])):
+        assert checked_pair(given, "size") == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "given", [0, (4, 0), (4, 2.5), (1, 2, 3), (2,), (), "34", True, None, [[1], 2]]
+)
+def test_what_is_no_pair_is_refused(given):
+    with pytest.raises(LookupError, match="size must be positive whole pixels, one number or"):
+        checked_pair(given, "size", LookupError)

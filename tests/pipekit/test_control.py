@@ -90,6 +90,7 @@ def test_coalesce_raises_what_it_was_not_told_to_take():
     ("build", "message"),
     [
         (lambda: pk.Branch(3, pk.Identity()), "Branch takes a function or operator as predicate"),
+        (lambda: pk.Branch(pk.Identity, pk.Identity()), r"predicate, .* write Identity\("),
         (lambda: pk.Branch(abs, abs), "if_true must be an operator.*Lambda"),
         (lambda: pk.Branch(abs, pk.Identity), r"if_true is the class Identity; write Identity\("),
         (lambda: pk.Switch(abs, {1: 2}), r"cases\[1\] must be an operator, got a int"),

@@ -11,8 +11,7 @@ import pytest
 import rasterio
 
 import pipekit as pk
-from pipekit.failure import Answer, WorkerError, result_or_failure
-from pipekit.schedulers import scheduling
+from pipekit.schedulers import Answer, WorkerError, result_or_failure, scheduling
 
 # As from a notebook: worker processes cannot import it.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -151,9 +151,9 @@ def test_functions_may_say_it_too():
 
 @pytest.mark.parametrize("radius", [-1, 1.5, "2", True])
 def test_a_radius_is_whole_pixels(radius):
-    with pytest.raises(ValueError, match="radius must be whole pixels, 0 or more, or None"):
+    with pytest.raises(ValueError, match="radius must be a whole number of at least 0 or None"):
         Lambda(abs, radius=radius)
-    with pytest.raises(ValueError, match="radius must be whole pixels"):
+    with pytest.raises(ValueError, match="radius must be a whole number of at least 0"):
         ModelOp(abs, radius=radius)
 
 

@@ -122,8 +122,8 @@ def test_pickled_pipelines_run():
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
-        ([pk.Identity(), 3], r"operators\[1\] is a int, not an operator"),
-        ([abs], r"operators\[0\] is a builtin_function_or_method.*Lambda"),
+        ([pk.Identity(), 3], r"operators\[1\] must be an operator, got a int"),
+        ([abs], r"operators\[0\] must be an operator, got a builtin_function_or_method.*Lambda"),
         ([pk.Identity], r"is the class Identity; write Identity\(\.\.\.\)"),
         (pk.Identity(), r"takes a list of operators, got one Identity"),
     ],
@@ -155,5 +155,5 @@ def test_compose_runs_from_the_first_to_the_last():
     assert pk.compose(pk.Identity(), pk.Identity()) == pk.Identity() | pk.Identity()
     with pytest.raises(TypeError, match=r"operators\[0\] is the class Identity; write Identity"):
         pk.compose(pk.Identity)
-    with pytest.raises(TypeError, match="not an operator"):
+    with pytest.raises(TypeError, match="must be an operator"):
         pk.compose(3)

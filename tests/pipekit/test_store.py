@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pipekit as pk
-from pipekit.store import MISSING, FolderStore
+from pipekit.cache import MISSING, FolderStore
 
 RUNS = []
 
