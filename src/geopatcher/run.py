@@ -153,8 +153,7 @@ def map_patches(
     check_scheduler(scheduler, PatchError)
     counts = {"workers": workers, "block_rows": block_rows, "read_attempts": read_attempts}
     for name, value in (counts | {"batch_size": batch_size, "prefetch": prefetch}).items():
-        if value is not None:
-            as_count(value, name, least=0 if name == "prefetch" else 1)
+        as_count(value, name, least=0 if name == "prefetch" else 1, none=True)
     target, chunks = _target_of(patcher.aggregation, target, chunks)
     if isinstance(target, Place) or (target and (target.exists() or target.is_symlink())):
         keep_inputs(target, paths_of(field), "map_patches", PatchError)
@@ -270,7 +269,7 @@ class BlockJob:
     watch: Callable[[int], None] | None = None
 
     def __call__(self, rows: Rows) -> tuple[BlockRecord, np.ndarray | None]:
-        """Return what came of rows [start, stop), and their values when they are kept nowhere."""
+        """Return what came of rows [start, stop), and their values where no store has them."""
         assert self.plan.stream is not None
         patches = self.plan.stream.again()
 
@@ -285,11 +284,11 @@ class BlockJob:
         with bounded_cache(patches.field, self.readers), closing(items):
             if self.store is not None:
                 covered, crc = self.plan.stored(items, rows, self.store, self.checked)
-            elif self.out is not None:
-                covered = self.plan.merge.fill(items, rows, self.out[..., slice(*rows), :])
             else:
                 lead, dtype = self.plan.merge.spec
-                values = np.empty((*lead, rows[1] - rows[0], self.plan.domain.width), dtype)
+                size = (*lead, rows[1] - rows[0], self.plan.domain.width)
+                out = self.out
+                values = np.empty(size, dtype) if out is None else out[..., slice(*rows), :]
                 covered = self.plan.merge.fill(items, rows, values)
         skipped = {str(anchor): why for anchor, why in patches.skipped.items()}
         return BlockRecord(rows, crc, covered, skipped), values
@@ -337,7 +336,7 @@ class _Run:
         job = BlockJob(self.plan, self.readers, checked=journal is not None)
         if self.target is None:
             values = self._in_memory(spec, job, journal)
-            self._warn()
+            warn_uncovered(1 - self.covered / (self.domain.height * self.domain.width))
             return as_scene(values, spec.with_skipped(self.skipped))
         # What a run with another journal has left is not this one's to go on with.
         own = None if journal is None else _place_name(journal.path)
@@ -348,7 +347,7 @@ class _Run:
         if journal is not None:
             # Last, for a run that is killed before to clear away what it left.
             journal.finish(made_of(self.target))
-        self._warn()
+        warn_uncovered(1 - self.covered / (self.domain.height * self.domain.width))
         return open_lazily(self.target)
 
     def _blocks(self, gap: Rows, align: int, kept: bool) -> list[Rows]:
@@ -392,9 +391,7 @@ class _Run:
         shared = shares_memory(self.scheduler)
         blocks = self._blocks((0, self.domain.height), 1, kept=not shared)
         for record, values in self._each(blocks, replace(job, out=out) if shared else job):
-            if values is not None:
-                out[..., slice(*record.rows), :] = values
-            self._note(record)
+            out[..., slice(*record.rows), :] = values  # no copy of what is there already
         return out
 
     def _all(self, job: BlockJob, store: RowStore, journal: Journal | None) -> None:
@@ -406,7 +403,6 @@ class _Run:
             for rows in self._blocks(gap, store.align, kept=journal is not None)
         ]
         for record, _ in self._each(waiting, job):
-            self._note(record)
             if journal is not None:
                 journal.add(record)
 
@@ -444,6 +440,7 @@ class _Run:
         with bar, scheduling(self.scheduler, workers, job) as chosen:
             try:
                 for rows, result in in_order(chosen.submit, blocks, 2 * chosen.workers):
+                    self._note(result[0])
                     yield result
                     done += rows[1] - rows[0]
                     bar.update(done - bar.n)
@@ -453,9 +450,6 @@ class _Run:
     def _note(self, record: BlockRecord) -> None:
         self.covered += record.covered
         self.skipped.update(record.skipped)
-
-    def _warn(self) -> None:
-        warn_uncovered(1 - self.covered / (self.domain.height * self.domain.width))
 
 
 def _target_of(aggregation: Any, target: Any, chunks: Any) -> tuple[Path | Place | None, Any]:

@@ -210,8 +210,19 @@ class SpatialGaussian(SeparableWindow):
         return np.maximum(np.exp(-0.5 * (distance / sigma) ** 2), _LEAST)
 
 
+class ForRectangles(Configured):
+    """A window that says nothing about distances: it weighs rectangular chips only."""
+
+    def taper(self, distance: np.ndarray, reach: float) -> NoReturn:
+        """Raise, since other geometries weigh their members by distance."""
+        raise PatchError(
+            f"{type(self).__name__} weighs rectangular chips; use SpatialHann, SpatialTukey or "
+            "SpatialGaussian with other geometries"
+        )
+
+
 @dataclass(frozen=True)
-class SpatialCustom(Configured):
+class SpatialCustom(ForRectangles):
     """Any weights: `fn((rows, cols))` or `fn(geometry)` returns them as (rows, cols).
 
     What the function gets is both: the pair (rows, cols), and the geometry by its attributes, such
@@ -275,13 +286,6 @@ class SpatialCustom(Configured):
             )
         return weights
 
-    def taper(self, distance: np.ndarray, reach: float) -> NoReturn:
-        """Raise: a function of a shape says nothing about distances."""
-        raise PatchError(
-            "SpatialCustom weighs rectangular chips; use SpatialHann, SpatialTukey or "
-            "SpatialGaussian with other geometries"
-        )
-
 
 class _SizeAndGeometry(tuple[int, int]):
     """(rows, cols) of a geometry, with the geometry's attributes."""
@@ -301,7 +305,7 @@ class _SizeAndGeometry(tuple[int, int]):
 
 
 @dataclass(frozen=True)
-class SpatialTrim(Configured):
+class SpatialTrim(ForRectangles):
     """Another window within a margin that is dropped, since there a model sees a cut neighbourhood.
 
     The margin stops at the scene's edge, where no other chip would tell what it drops. With chips
@@ -391,13 +395,6 @@ class SpatialTrim(Configured):
                 profile[first:stop] = self.window.profile(stop - first)
             profiles.append(profile)
         return np.outer(*profiles).astype(np.float32)
-
-    def taper(self, distance: np.ndarray, reach: float) -> NoReturn:
-        """Raise: a margin is a number of pixels along the sides of a rectangle."""
-        raise PatchError(
-            "SpatialTrim drops a margin of rectangular chips; use SpatialHann, SpatialTukey or "
-            "SpatialGaussian with other geometries"
-        )
 
 
 def kept_span(start: int, size: int, length: int, margin: int) -> tuple[int, int]:

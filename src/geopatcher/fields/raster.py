@@ -29,6 +29,7 @@ from geopatcher.merge.chip import saying
 from geopatcher.patch import Cells, PatchError
 from pipekit import validity
 from pipekit.carrier import holds, index_as_array, keep_place
+from pipekit.operator import checked_number
 from pipekit.pixels import (
     Role,
     coloured_alpha,
@@ -652,8 +653,7 @@ class RetryField:
         on: tuple[type[Exception], ...] = (OSError,),
     ) -> None:
         as_count(attempts, "attempts")
-        if not base_delay >= 0:
-            raise PatchError(f"base_delay must be at least 0 seconds, got {base_delay!r}")
+        checked_number(base_delay, "base_delay", low=0, unit=" seconds", refusal=PatchError)
         self.field = as_field(field)
         self.attempts = attempts
         self.base_delay = base_delay

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from georeader.geotensor import GeoTensor
+from rasterio import Affine
 from rasterio.windows import Window
 
 from geopatcher.domain import RasterDomain, crs_name, place_of
@@ -82,35 +83,23 @@ def chip_values(patch: Patch, domain: RasterDomain) -> tuple[np.ndarray, int, in
     if domain.transform is not None:
         place = data if isinstance(data, GeoTensor) else getattr(data, "domain", None)
         if isinstance(place, GeoTensor | RasterDomain) and place.transform is not None:
-            _check_place(place, row, col, domain, patch)
+            _check_place(place, place_of(domain.transform, row, col), domain.crs, patch)
     if rows < height or cols < width:
         values = values[..., :rows, :cols]
     return values, row, col, rows, cols
 
 
-def _check_place(
-    chip: GeoTensor | RasterDomain, row: int, col: int, domain: RasterDomain, patch: Patch
-) -> None:
+def _check_place(chip: GeoTensor | RasterDomain, here: Affine, crs: Any, patch: Patch) -> None:
     """Raise `PatchError` when a georeferenced chip lies elsewhere than its window on the domain."""
-    t, own = domain.transform, chip.transform
-    assert t is not None
-    assert own is not None
-    here = place_of(t, row, col)
-    off_x, off_y = own.c - here.c, own.f - here.f
-    pixel = abs(t.a) + abs(t.b)
-    if abs(off_x) + abs(off_y) > 0.01 * pixel or not same_crs(
-        chip.crs, domain.crs, unknown_fits=True
-    ):
+    own: Any = chip.transform
+    off = abs(own.c - here.c) + abs(own.f - here.f)
+    stretch = abs(own.a - here.a) + abs(own.b - here.b) + abs(own.d - here.d) + abs(own.e - here.e)
+    far = max(off, stretch * max(chip.shape[-2:])) > 0.01 * (abs(here.a) + abs(here.b))
+    if far or not same_crs(chip.crs, crs, unknown_fits=True):
         raise PatchError(
-            f"the patch at anchor {patch.anchor} begins at ({own.c}, {own.f}) in "
-            f"{crs_name(chip.crs)}, {off_x:g} and {off_y:g} away from its place on this domain in "
-            f"{crs_name(domain.crs)}; it was cut from another scene"
-        )
-    stretch = abs(own.a - t.a) + abs(own.b - t.b) + abs(own.d - t.d) + abs(own.e - t.e)
-    if stretch and stretch * max(chip.shape[-2:]) > 0.01 * pixel:
-        raise PatchError(
-            f"the patch at anchor {patch.anchor} has pixels of ({own.a:g}, {own.e:g}), this "
-            f"domain of ({t.a:g}, {t.e:g}); it was cut from another scene"
+            f"the patch at anchor {patch.anchor} has the transform {tuple(own)[:6]} in "
+            f"{crs_name(chip.crs)}, its place on this domain {tuple(here)[:6]} in {crs_name(crs)}; "
+            "it was cut from another scene"
         )
 
 
@@ -471,9 +460,9 @@ class RowMerge:
         """
         start, stop = rows
         lead, dtype = self.chip[:2]
-        buffer = RowBuffer(self.reducer.start(lead, dtype), start, self.domain.width)
-        hidden = RowBuffer([((), bool)], start, self.domain.width)
-        covered = 0
+        # The first of its arrays tells where chips hold nodata.
+        kept = [((), bool), *self.reducer.start(lead, dtype)]
+        buffer, covered = RowBuffer(kept, start, self.domain.width), 0
         for _, patch in items:
             if patch is None:
                 continue
@@ -488,20 +477,20 @@ class RowMerge:
                     "which is sorted here"
                 )
             if top - buffer.top >= height:  # in slabs of a chip: rolling row by row would copy more
-                covered += self._reduce_above(buffer, hidden, top, write)
+                covered += self._reduce_above(buffer, top, write)
             keep = slice(top - row, bottom - row)
             values = values[..., keep, :]
-            place = hidden.place(top, bottom - top), slice(col, col + width)
-            if invalid is not None:
-                invalid = invalid[..., keep, :]
-                met = hidden.arrays[0][place]
-                np.logical_or(met, has_chips(invalid, values, self.reducer), out=met)
             weights = patch.weights
             if weights is not None:
                 weights = weights[:height, :width][keep]
             under = (..., buffer.place(top, bottom - top), slice(col, col + width))
-            take(self.reducer, buffer.arrays, under, values, weights, invalid)
-        return covered + self._reduce_above(buffer, hidden, stop, write)
+            met, *states = buffer.arrays
+            if invalid is not None:
+                invalid = invalid[..., keep, :]
+                np.logical_or(met[under], has_chips(invalid, values, self.reducer), out=met[under])
+            take(self.reducer, states, under, values, weights, invalid)
+            buffer.arrays[1:] = states
+        return covered + self._reduce_above(buffer, stop, write)
 
     def fill(self, items: Items, rows: Rows, out: np.ndarray) -> int:
         """Merge chips into `out` (..., stop - start, W); return pixels covered.
@@ -522,11 +511,10 @@ class RowMerge:
         """
         return self.run(items, rows, writing_to(out, rows[0]))
 
-    def _reduce_above(self, buffer: RowBuffer, hidden: RowBuffer, row: int, write: Write) -> int:
+    def _reduce_above(self, buffer: RowBuffer, row: int, write: Write) -> int:
         """Finish the rows above `row` and hand them on; return their pixels covered."""
         covered = 0
-        slabs = zip(buffer.finish_above(row), hidden.finish_above(row), strict=True)
-        for (top, states), (_, (met,)) in slabs:
+        for top, (met, *states) in buffer.finish_above(row):
             finished, pixels = self.reducer.finish(states)
             finished = finished.astype(self.spec[1], copy=False)
             write(top, finished)
