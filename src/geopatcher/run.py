@@ -153,7 +153,8 @@ def map_patches(
     check_scheduler(scheduler, PatchError)
     counts = {"workers": workers, "block_rows": block_rows, "read_attempts": read_attempts}
     for name, value in (counts | {"batch_size": batch_size, "prefetch": prefetch}).items():
-        as_count(value, name, least=0 if name == "prefetch" else 1, none=True)
+        if value is not None:
+            as_count(value, name, least=0 if name == "prefetch" else 1)
     target, chunks = _target_of(patcher.aggregation, target, chunks)
     if isinstance(target, Place) or (target and (target.exists() or target.is_symlink())):
         keep_inputs(target, paths_of(field), "map_patches", PatchError)
