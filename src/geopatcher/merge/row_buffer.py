@@ -97,9 +97,10 @@ def _check_place(chip: GeoTensor | RasterDomain, here: Affine, crs: Any, patch: 
     far = max(off, stretch * max(chip.shape[-2:])) > 0.01 * (abs(here.a) + abs(here.b))
     if far or not same_crs(chip.crs, crs, unknown_fits=True):
         raise PatchError(
-            f"the patch at anchor {patch.anchor} has the transform {tuple(own)[:6]} in "
-            f"{crs_name(chip.crs)}, its place on this domain {tuple(here)[:6]} in {crs_name(crs)}; "
-            "it was cut from another scene"
+            f"the patch at anchor {patch.anchor} begins at ({own.c}, {own.f}) in "
+            f"{crs_name(chip.crs)}, its place on this domain at ({here.c}, {here.f}) in "
+            f"{crs_name(crs)}; it has pixels of ({own.a:g}, {own.e:g}), this domain of "
+            f"({here.a:g}, {here.e:g}): it was cut from another scene"
         )
 
 
