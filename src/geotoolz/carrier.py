@@ -449,7 +449,8 @@ def pair(size: int | tuple[int, int]) -> tuple[int, int]:
     >>> pair(3)
     (3, 3)
     """
-    return checked_pair(np.asarray(size).item() if np.size(size) == 1 else size, "size")
+    usual = isinstance(size, int) or (isinstance(size, tuple) and len(size) == 2)
+    return checked_pair(size if usual else np.resize(size, max(np.size(size), 2)), "size")
 
 
 def place_of(raster: Any) -> Place | None:

@@ -130,6 +130,8 @@ def _as_symbol(parent: Any) -> Input | Node:
 
 _NAMED = (FunctionType, BuiltinFunctionType, MethodType, type)
 _SMALL_ARRAY = 8
+_TRUTH = (bool, np.bool_)
+_WHOLE = (int, np.integer)
 Listener = Callable[["Operator", Any, Any], object]
 
 # An Input, so that the test for symbols tells a call without inputs from a fast one for free.
@@ -540,7 +542,7 @@ def checked_option(
     Traceback (most recent call last):
     ValueError: mode must be 'train' or 'eval', got 'test'
     """
-    options = list(get_args(accepted) or accepted)
+    options = accepted if type(accepted) is tuple else tuple(get_args(accepted) or accepted)
     try:
         return options[options.index(value)]
     except ValueError:  # also of an array, which is no single truth value
@@ -590,7 +592,7 @@ def checked_count(
     """
     if value is None and none:
         return None
-    if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least:
+    if isinstance(value, _WHOLE) and not isinstance(value, bool) and value >= least:
         return int(value)
     also = " or None" if none else ""
     raise refusal(f"{name} must be a whole number of at least {least}{also}, got {value!r}")
@@ -624,7 +626,7 @@ def checked_pair(value: Any, name: str, refusal: type[Exception] = ValueError) -
     ((3, 3), (2, 4))
     """
     try:
-        both = tuple(value) if np.ndim(value) else (value, value)
+        both = tuple(value) if hasattr(value, "__len__") else (value, value)
         rows, cols = (checked_count(each, name) for each in both)
     except (TypeError, ValueError):
         rule = "positive whole pixels, one number or (rows, cols)"
@@ -679,7 +681,7 @@ def checked_number(
     ValueError: gain must be a finite number above 0, got 0
     """
     try:
-        fits = math.isfinite(value) and not isinstance(value, bool | np.bool_)
+        fits = math.isfinite(value) and not isinstance(value, _TRUTH)
         if fits and (low < value < high if inside else low <= value <= high):
             return value
     except (TypeError, ValueError, OverflowError):  # of a text, of an array of several
