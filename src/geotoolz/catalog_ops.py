@@ -15,6 +15,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
@@ -37,6 +38,7 @@ from geopatcher.fields import RasterField
 from geopatcher.fields.raster import LOOKED_THROUGH, in_memory
 from geotoolz.carrier import rewrap
 from geotoolz.learn import ActiveSampler, Picks
+from geotoolz.scenes import no_catalog
 from pipekit import NotSerializableError, Operator
 from pipekit.files import file_of, files_of, names_of, place_to_write, sample_of
 from pipekit.fingerprint import content_hash, fingerprint, fingerprint_file
@@ -300,7 +302,10 @@ class CatalogPipeline:
     ValueError
         Without a writer, or for an option that is none.
     CatalogError
-        When it is run, for an output that would take the place of a file of the catalog.
+        For what is no catalog; and when it is run, for an output that would take the place of a
+        file of the catalog.
+    concurrent.futures.BrokenExecutor
+        When it is run and a worker process dies, whatever `on_row_error` says.
 
     Examples
     --------
@@ -333,6 +338,8 @@ class CatalogPipeline:
     def __post_init__(self) -> None:
         checked_option(self.on_row_error, "on_row_error", ("raise", "skip"))
         checked_count(self.workers, "workers")
+        if not isinstance(self.catalog, GeoCatalog):
+            raise no_catalog(self.catalog)
         if self.writer is None:
             raise ValueError(
                 "writer= says where the outputs go: a folder, or a function "
@@ -367,22 +374,18 @@ class CatalogPipeline:
         began = time.perf_counter()
         rows = list(self.catalog.iter_rows())
         report = RunReport(total=len(rows))
-        finished: dict[int, Finished] = {}
-        todo: list[_Task] = []
         work = self.operator_hash
         tasks = _tasks(rows, work)
         self._spare_inputs(tasks)
         opened = nullcontext() if self.journal is None else RowJournal(self.journal, self._parts())
         with opened as journal:
             entries = [None if journal is None else journal.done.get(task.key) for task in tasks]
-            there = in_threads(
-                lambda entry: entry is not None and entry.on_disk, entries, DEFAULT_WORKERS
+            whole = in_threads(
+                lambda entry: entry if entry and entry.on_disk else None, entries, DEFAULT_WORKERS
             )
-            for task, entry, whole in zip(tasks, entries, there, strict=True):
-                if entry is not None and whole:
-                    finished[task.row.index] = entry
-                else:
-                    todo.append(task)
+            known = zip(tasks, whole, strict=True)
+            finished = {task.row.index: entry for task, entry in known if entry is not None}
+            todo = [task for task in tasks if task.row.index not in finished]
             report.resumed = len(finished)
             for task, made in self._work(todo, report):
                 if journal is not None:
@@ -685,10 +688,8 @@ class RunReport:
     seconds: float = 0.0
 
     def __repr__(self) -> str:
-        return (
-            f"RunReport({self.total} rows: {self.done} done, {self.resumed} resumed, "
-            f"{len(self.failed)} failed, {self.seconds:.1f} s)"
-        )
+        rows = f"{self.done} done, {self.resumed} resumed, {len(self.failed)} failed"
+        return f"RunReport({self.total} rows: {rows}, {self.seconds:.1f} s)"
 
 
 @dataclass(frozen=True)
@@ -704,16 +705,11 @@ class Finished:
     @property
     def on_disk(self) -> bool:
         """Whether every output is still there, as it was written."""
-        return all(
-            _as_written(path, self.samples.get(name, "")) for name, path in self.outputs.items()
-        )
-
-
-def _as_written(path: str, sample: str) -> bool:
-    """Return whether an output is there, and no other or shorter file in its place."""
-    try:
-        return sample_of(path) == sample if sample else (store_of(path) or Path(path)).exists()
-    except OSError:
+        with suppress(OSError):
+            return all(
+                sample_of(path) == sample if sample else (store_of(path) or Path(path)).exists()
+                for path, sample in ((p, self.samples.get(n)) for n, p in self.outputs.items())
+            )
         return False
 
 
@@ -770,6 +766,8 @@ def run_rows(
 def _outcome(call: Callable[[], Any]) -> Any:
     try:
         return call()
+    except BrokenExecutor:
+        raise  # no row's fault alone: none is worked on any more
     except Exception as error:
         return error
 

@@ -129,8 +129,7 @@ class Scene:
         -------
         A shapely geometry, its edges densified before they were moved.
         """
-        moved = reproject(np.array([self.outline], dtype=object), as_crs(self.crs), as_crs(crs))
-        return moved[0]
+        return reproject(np.array([self.outline], dtype=object), as_crs(self.crs), as_crs(crs))[0]
 
 
 def scenes_of(
@@ -170,7 +169,7 @@ def scenes_of(
         When no scene is left, one is undated, or one lacks a band; names the scene and what it has.
     """
     if not isinstance(catalog, GeoCatalog):
-        catalog = _catalog_of_items(list(catalog), bands)
+        catalog = _catalog_of_items(_items_of(catalog), bands)
     if catalog.backend != "raster":
         raise CatalogError(f"scenes are raster files, this catalog lists {catalog.backend} files")
     if bounds is not None or time is not None:
@@ -188,9 +187,40 @@ def scenes_of(
     return sorted(found, key=lambda scene: (scene.time, scene.name))
 
 
-def _catalog_of_items(items: list[Any], bands: Sequence[str] | None) -> GeoCatalog:
+def no_catalog(given: Any) -> CatalogError:
+    """Return the error for what is given as scenes and is none.
+
+    Parameters
+    ----------
+    given
+        Such as a path.
+
+    Returns
+    -------
+    CatalogError
+        Which says what makes a catalog.
+
+    Examples
+    --------
+    >>> no_catalog("scenes/")
+    CatalogError('scenes come as a catalog, got str; build_raster_catalog(paths) or ...
+    """
+    return CatalogError(
+        f"scenes come as a catalog, got {type(given).__name__}; build_raster_catalog(paths) or "
+        'from_stac_items(items, asset_key=["B04", "B08"]) makes one'
+    )
+
+
+def _items_of(given: Any) -> list[Any]:
+    items = list(given) if isinstance(given, Iterable) else [given]
+    if others := [each for each in items if not hasattr(each, "assets")]:
+        raise no_catalog(others[0])
     if not items:
         raise CatalogError("scenes need at least one STAC item, got none")
+    return items
+
+
+def _catalog_of_items(items: list[Any], bands: Sequence[str] | None) -> GeoCatalog:
     told = {each.properties.get("proj:code", each.properties.get("proj:epsg")) for each in items}
     keys = list(bands) if bands is not None else data_keys(items[0])
     return from_stac_items(items, keys, None if len(told) == 1 else "EPSG:4326")
@@ -213,11 +243,8 @@ def data_keys(item: Any) -> list[str]:
     CatalogError
         When it has none; lists its assets.
     """
-    keys = [
-        key
-        for key, asset in item.assets.items()
-        if "data" in (asset.roles or []) and role_of(key) == "quantity"
-    ]
+    data = [key for key, asset in item.assets.items() if "data" in (asset.roles or [])]
+    keys = [key for key in data if role_of(key) == "quantity"]
     if not keys:
         raise CatalogError(
             f"item {item.id} has no asset with the role 'data' among {sorted(item.assets)}; "
@@ -285,8 +312,7 @@ def _scene(row: CatalogRow, assets: dict[str, str] | None, bands: Sequence[str] 
 
 
 def _check_bands(name: str, asked: Sequence[str], found: Any, has: Any) -> None:
-    missing = [band for band in asked if band not in found]
-    if missing:
+    if missing := [band for band in asked if band not in found]:
         raise CatalogError(
             f"{name} has no band {', '.join(missing)}, it has {', '.join(has)}; catalog it with "
             "that asset, or ask for other bands= or another mask= (None for none)"
@@ -294,8 +320,7 @@ def _check_bands(name: str, asked: Sequence[str], found: Any, has: Any) -> None:
 
 
 def _name(row: CatalogRow) -> str:
-    item = row.extras.get("item_id")
-    return str(item) if is_known(item) else row.filepath
+    return str(row.extras["item_id"]) if is_known(row.extras.get("item_id")) else row.filepath
 
 
 def passes_of(scenes: Iterable[Scene], within: str | None = "10min") -> list[list[Scene]]:
@@ -654,7 +679,7 @@ def scenes_to_read(
         As `scenes_of`, and when a scene lacks a band.
     """
     if not isinstance(catalog, GeoCatalog):
-        catalog = list(catalog)
+        catalog = _items_of(catalog)
     mask, mask_bands = _mask_of(mask, mask_bands)
     names = [bands] if isinstance(bands, str) else None if bands is None else list(bands)
     if names is not None and len({*names}) != max(len(names), 1):

@@ -160,11 +160,10 @@ class Place(os.PathLike[str]):
         bool
             What the store says of the object itself, not of a list.
         """
-        try:
+        with suppress(FileNotFoundError):
             self.find()
-        except FileNotFoundError:
-            return False
-        return True
+            return True
+        return False
 
     def read(self, start: int = 0, stop: int | None = None, tag: str | None = None) -> bytes:
         """Return bytes [start, stop) of the object, all of it by default.
@@ -269,11 +268,8 @@ class Place(os.PathLike[str]):
         OSError
             As `find`.
         """
-        try:
-            with self._telling("removed"):
-                self._store.delete(self.key)
-        except FileNotFoundError:
-            return
+        with suppress(FileNotFoundError), self._telling("removed"):
+            self._store.delete(self.key)
         self.forget()
 
     def below(self) -> Iterator[Place]:
@@ -593,7 +589,10 @@ def _gdal_options(scheme: str) -> dict[str, Any]:
     }
 
 
-_STATUS = re.compile(r"status(?: code)?:? (\d{3})|<Code>([^<]+)</Code>|\b(timed out|timeout)\b")
+_STATUS = re.compile(
+    r"status(?: code)?:? (\d{3})|<Code>([^<]+)</Code>|\b(timed out|timeout)\b|"
+    r'ConnectError\(\s*"([\w ]+)"|message: "([\w ]+)"'
+)
 _TRIES = re.compile(r"after (\d+) retries")
 
 
@@ -603,15 +602,15 @@ def _told(error: Exception, place: Place, done: str) -> OSError:
     The library's own text is not passed on: it holds addresses, and these may hold tokens.
     """
     text, kind = str(error), type(error).__name__
-    said = [next(filter(None, parts)) for parts in _STATUS.findall(text)]
-    said = list(dict.fromkeys(said))
+    said = list(dict.fromkeys(next(filter(None, parts)) for parts in _STATUS.findall(text)))
     answer = ", ".join(said) or kind.removesuffix("Error")
     again = _TRIES.search(text)
     tried = f" after {retry.tries_text(int(again[1]) + 1)}" if again and int(again[1]) else ""
     what = f"{place} could not be {done}{tried}: "
     if kind in ("NotFoundError", "FileNotFoundError") or "404" in said:
         return FileNotFoundError(f"{what}no such object, or no such bucket ({answer})")
-    if not {"401", "403"}.isdisjoint(said):
+    # The last place where Amazon's keys are looked for is an address that its machines know.
+    if "//169.254.169.254/" in text or not {"401", "403"}.isdisjoint(said):
         return PermissionError(
             f"{what}the store refuses ({answer}); see docs/how-to/object-stores.md for the "
             "environment variables that hold the keys"

@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import numpy as np
@@ -410,3 +411,14 @@ def test_windows_of_one_field_mark_what_is_missing_alike(tmp_path, dtype):
     ends = np.iinfo(dtype)
     fills = {field.select(Window(col, 0, 16, 16)).fill_value_default for col in (0, 16)}
     assert fills == {ends.min or ends.max} == {field.load().fill_value_default}
+
+
+@pytest.mark.parametrize("on_row_error", ["raise", "skip"])
+def test_a_worker_that_dies_is_no_row_that_fails(scenes, tmp_path, on_row_error):
+    deadly = Lambda(lambda _: os._exit(1), name="deadly")
+    pipeline = CatalogPipeline(
+        scenes, deadly, writer=tmp_path / "o", on_row_error=on_row_error, scheduler="processes"
+    )
+    with pytest.raises(BrokenExecutor) as failed:
+        pipeline.run()
+    assert "a worker process died" in failed.value.__notes__[0]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 from dated_scenes import WEST, dn, grid_of, item, write
 
 import geotoolz as gz
@@ -245,3 +248,21 @@ def test_files_stay_open_between_reads_and_the_pool_pickles_empty(tmp_path):
 def test_what_does_not_fit_is_said_before_anything_is_read(tmp_path, call, message):
     with pytest.raises(CatalogError, match=message):
         call([item(tmp_path, "2023-06-01", {"B04": dn(0)}, cloud=80.0)])
+
+
+@pytest.mark.parametrize("given", [Path("a.tif"), "scenes/", [Path("a.tif")], ["a.tif"], [{}]])
+@pytest.mark.parametrize("bands", [None, ["B04"]])
+def test_what_is_no_catalog_is_told_how_to_become_one(given, bands):
+    field = gpd.GeoSeries([shapely.box(0, 0, 100, 100)], crs=32632)
+    for call in (
+        lambda: gz.composite(given, bands),
+        lambda: gz.zonal(given, field, bands),
+        lambda: gz.CatalogPipeline(given, gz.NDVI(0, 1), writer="ndvi"),
+    ):
+        with pytest.raises(CatalogError, match=r"come as a catalog, got \w+; build_raster_catalog"):
+            call()
+
+
+def test_no_scene_at_all_is_said():
+    with pytest.raises(CatalogError, match="at least one STAC item"):
+        gz.composite([])

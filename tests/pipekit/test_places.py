@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import socket
 import time
 
 import pytest
@@ -192,6 +193,24 @@ def test_what_does_not_pass_tells_how_often_it_was_tried(on_store, store_proxy, 
         (on_store / "a").write(b"1")
     store_proxy.faults.clear()
     assert not (on_store / "a").exists()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "store.invalid:9000"])
+def test_a_store_that_is_not_there_is_said(monkeypatch, hasty, host):
+    pytest.importorskip("obstore")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        address = host.format(port=closed.getsockname()[1])
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://{address}")
+        with pytest.raises(PlaceError, match=r"the last answer was (tcp connect error|dns error)"):
+            Place("s3", "bucket", "a").find()
+
+
+def test_keys_that_are_nowhere_are_missing_keys():
+    said = "Error performing PUT http://169.254.169.254/latest/api/token in 1s - error sending"
+    told = places._told(RuntimeError(said), Place("s3", "bucket", "a"), "read")
+    assert isinstance(told, PermissionError)
+    assert "object-stores.md" in str(told)
 
 
 def test_a_slow_body_ends_in_time(on_store, store_proxy, monkeypatch):

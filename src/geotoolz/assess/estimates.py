@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -208,10 +208,10 @@ class AreaEstimate:
         for a class that is never mapped; None for all where a mapped class may lie in any stratum.
     """
 
-    units: Units
+    units: Units = field(repr=False)
     counts: NDArray[np.int64]
     classes: Sequence[Any]
-    strata_of_map: Sequence[int | None] | None = None
+    strata_of_map: Sequence[int | None] | None = field(default=None, repr=False)
 
     @cached_property
     def total_area(self) -> float:

@@ -53,7 +53,7 @@ class Estimate:
     count: Any
     total: float = 1.0
     reasons: Mapping[Any, str] = field(default_factory=dict)
-    parts: tuple[Floats, Floats, Floats] | None = None
+    parts: tuple[Floats, Floats, Floats] | None = field(default=None, repr=False)
     degrees: float = math.inf
 
     def interval(self, level: float = 0.95, method: str = "wald") -> tuple[Any, Any]:
