@@ -199,29 +199,25 @@ def append_to(folder: Any, rows: Any) -> int:
         own = runs.schema
         if own is None:
             return 0
-
-        def unlisted() -> tuple[Part, ...]:
-            runs.schema = _grown(known.schema, own)
-            tables = _unlisted(runs.tables(), place, known.parts)
-            return tuple(_written(tables, runs.schema, place, known.row_group_size))
-
-        parts = unlisted()
+        seen: Manifest | None = None
+        parts: tuple[Part, ...] = ()
 
         def add(old: Manifest | None) -> Manifest:
-            nonlocal known, parts
+            nonlocal seen, parts
             if old is None or old.partition != known.partition:
                 raise CatalogError(f"{place} was made anew by somebody else; append once more")
-            mine = {part.partition for part in parts}
-            others = {part.name for part in old.parts if part.partition in mine}
-            if old.schema != known.schema or not others <= {part.name for part in known.parts}:
+            new = {part.partition for part in old.parts if seen and part.name not in seen.names}
+            if not seen or old.schema != seen.schema or new & {part.partition for part in parts}:
                 remove_parts(place, parts)  # others may have added the same rows meanwhile
-                known, parts = old, ()
-                parts = unlisted()
+                seen, parts = None, ()
+                runs.schema = _grown(old.schema, own)
+                tables = _unlisted(runs.tables(), place, old.parts)
+                parts = tuple(_written(tables, runs.schema, place, old.row_group_size))
+                seen = old
             wide = old.widened(_grown(old.schema, own))
-            return replace(wide, parts=(*wide.parts, *parts))
+            return replace(wide, parts=(*wide.parts, *parts)) if parts else old
 
-        if parts:
-            change_manifest(place, add)
+        change_manifest(place, add)
     return sum(part.rows for part in parts)
 
 
@@ -273,10 +269,11 @@ def _merged(place: Path | Place, manifest: Manifest, name: str, own: tuple[Part,
 
     def swap(old: Manifest | None) -> Manifest:
         gone = {part.name for part in own}
-        if old is None or not gone <= {part.name for part in old.parts}:
+        if old is None or not gone <= old.names:
             raise CatalogError(f"{place} was put in order by somebody else meanwhile")
         kept = tuple(part for part in old.parts if part.name not in gone)
-        return replace(old, parts=(*kept, *made))
+        # Others may have added columns.
+        return replace(old, parts=(*kept, *replace(manifest, parts=made).widened(old.schema).parts))
 
     change_manifest(place, swap)
     remove_parts(place, own)
@@ -360,10 +357,8 @@ def _unlisted(
 ) -> Iterator[tuple[str, pa.Table]]:
     """Yield tables without the rows that the files of their partitions hold already."""
     for partition, table in tables:
-        listed: set[Any] = set()
-        for part in parts:
-            if part.partition == partition:
-                listed |= _named_in(str(place / part.name), table)
+        own = (str(place / part.name) for part in parts if part.partition == partition)
+        listed = set[Any]().union(*(_named_in(path, table) for path in own))
         if listed:
             keep = [identity not in listed for identity in _identities(table)]
             table = table.filter(pa.array(keep, pa.bool_()))

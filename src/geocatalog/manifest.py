@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -176,6 +176,11 @@ class Manifest:
         """How many rows all files hold."""
         return sum(part.rows for part in self.parts)
 
+    @property
+    def names(self) -> set[str]:
+        """Of all files."""
+        return {part.name for part in self.parts}
+
     def told(self) -> Manifest:
         """Return the list with metadata that tell what its files come to.
 
@@ -235,19 +240,12 @@ def read_manifest(folder: Path | Place) -> tuple[Manifest | None, str]:
     try:
         if isinstance(folder, Path):
             return Manifest.read((folder / MANIFEST).read_bytes(), folder), ""
-        for _ in range(TRIES):
-            tag = (folder / MANIFEST).find().tag
-            with suppress(ChangedError):  # by others, meanwhile
-                return Manifest.read((folder / MANIFEST).read(tag=tag), folder), tag
+        text, tag = (folder / MANIFEST).tagged()
+        return Manifest.read(text, folder), tag
     except (FileNotFoundError, NotADirectoryError):
         return None, ""
     except (PlaceError, PermissionError) as error:
         raise CatalogError(f"cannot read {folder}: {error}") from error
-    raise _restless(folder)
-
-
-def _restless(place: Path | Place) -> CatalogError:
-    return CatalogError(f"{place} is changed by others all the time; try again later")
 
 
 def change_manifest(
@@ -260,24 +258,37 @@ def change_manifest(
     folder
         On this machine, where the caller holds its lock, or on a store.
     change
-        Makes the new list from the one that is there. On a store it is asked again when somebody
-        else has changed the list meanwhile.
+        Makes the new list from the one that is there, or returns that one to keep it. On a store
+        it is asked again when somebody else has changed the list meanwhile.
 
     Returns
     -------
     The list that was there, and the new one.
     """
+    made: Any = None
+    ours: set[str] = set()
     for _ in range(TRIES):
         old, tag = read_manifest(folder)
-        new = change(old).told()
-        if isinstance(folder, Path):
-            with beside(folder / MANIFEST) as unfinished:
-                unfinished.write_bytes(new.text())
+        listed = old.names if old else set()
+        if ours & listed:  # it was put, though no answer came, and others have gone on from it
+            return made
+        try:
+            new = change(old)
+            if new is not old:
+                new = new.told()
+                made, ours = (old, new), new.names - listed
+                if isinstance(folder, Path):
+                    with beside(folder / MANIFEST) as unfinished:
+                        unfinished.write_bytes(new.text())
+                else:
+                    (folder / MANIFEST).write(new.text(), over=tag)
             return old, new
-        with suppress(ChangedError):
-            (folder / MANIFEST).write(new.text(), over=tag)
-            return old, new
-    raise _restless(folder)
+        except ChangedError:
+            continue
+        except FileNotFoundError:  # a file that others may have put in order meanwhile
+            if tag == read_manifest(folder)[1]:
+                raise
+    raise CatalogError(f"{folder} is changed by others all the time; try again later")
 
 
 @contextmanager
@@ -310,7 +321,7 @@ def _remove_unlisted(folder: Path, manifest: Manifest | None) -> None:
     """Remove the files that `new_name` made and no list names: nobody has ever read them."""
     import shutil
 
-    listed = {part.name for part in manifest.parts} if manifest else set()
+    listed = manifest.names if manifest else set()
     ours = re.compile(r"\.?rows-[0-9a-f]{32}\.parquet(\.[0-9a-f]{32}\.parquet)?")
     for path in [*folder.glob("*.parquet"), *folder.glob("*=*/*.parquet"), *folder.glob(".rows-*")]:
         if path.is_dir():
@@ -345,11 +356,10 @@ def remove_parts(folder: Path | Place, parts: tuple[Part, ...]) -> None:
         The files.
     """
     for part in parts:
-        gone = folder / part.name
-        if isinstance(gone, Path):
-            gone.unlink(missing_ok=True)
+        if isinstance(folder, Place):
+            (folder / part.name).remove()
         else:
-            gone.remove()
+            (folder / part.name).unlink(missing_ok=True)
 
 
 def spans_of(parts: tuple[Part, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -361,7 +361,7 @@ class FolderSource(ParquetSource):
 
         def told(why: str) -> CatalogError:
             now, _ = read_manifest(_folder(self.info.path))
-            listed = {part.name for part in now.parts} if now else set()
+            listed = now.names if now else set()
             if all(part.name in listed for part in self.files):
                 return CatalogError(f"cannot read {self.info.path}: {why}")
             return CatalogError(

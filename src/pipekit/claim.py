@@ -106,11 +106,10 @@ def _taken(place: Place, text: bytes, mine: dict[str, Any], target: Any, refusal
         with suppress(FileNotFoundError, ChangedError):
             return place.write(text, over="")
         with suppress(FileNotFoundError, ChangedError):  # given back, or taken by a third
-            found = place.reader()
-            theirs = found.read()
+            theirs, tag = place.tagged()
             if not _is_free(theirs, mine):
                 break
-            return place.write(text, over=found.found.tag)
+            return place.write(text, over=tag)
     raise refusal(_refused(target, theirs, way_out))
 
 

@@ -92,7 +92,7 @@ SAMPLES = 16
 
 
 def sample_of(name: str | os.PathLike[str]) -> str:
-    """Return a file's size, with a checksum of pieces spread over it, or an object's size.
+    """Return a file's size, with a checksum of pieces spread over it, or an object's with its tag.
 
     What was cut, emptied or written over differs; one changed byte between the pieces does not.
 
@@ -104,7 +104,7 @@ def sample_of(name: str | os.PathLike[str]) -> str:
     Returns
     -------
     str
-        Bytes and a CRC-32 of up to a megabyte of them; bytes of an object; "" for a folder, and
+        Bytes and a CRC-32 of up to a megabyte of them, or an object's tag; "" for a folder, and
         for what is elsewhere.
 
     Raises
@@ -122,7 +122,7 @@ def sample_of(name: str | os.PathLike[str]) -> str:
     '3-352441c2'
     """
     if (place := store_of(name)) is not None:
-        return str(place.find().size)
+        return "{}-{}".format(*place.find())
     path = file_of(name)
     if path is None or path.is_dir():
         return ""

@@ -204,10 +204,9 @@ class Journal(Generic[AnyEntry]):
 
     def _check_same_run(self, then: Mapping[str, str]) -> None:
         """Refuse the journal of another run, saying what differs."""
-        now = self.run
-        names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+        names = [name for name in {**then, **self.run} if then.get(name) != self.run.get(name)]
         if names:
-            told = "; ".join(f"{n} was {then.get(n)}, is now {now.get(n)}" for n in names)
+            told = "; ".join(f"{n} was {then.get(n)}, is now {self.run.get(n)}" for n in names)
             raise self._refusal(
                 f"the journal {self.path} belongs to another run: {told}; give another journal=, "
                 "or remove this one to begin again"
@@ -265,10 +264,8 @@ class _Objects:
         """Return all lines, and remember the last object's."""
         pieces: list[bytes] = []
         while True:
-            place = self._object(len(pieces))
             try:
-                tag = place.find().tag
-                piece = place.read(tag=tag)
+                piece, tag = self._object(len(pieces)).tagged()
             except FileNotFoundError:
                 return b"".join(pieces)
             self._number, self._tag, self._piece = len(pieces), tag, piece

@@ -150,7 +150,7 @@ class Place(os.PathLike[str]):
         """
         with self._telling("found"):
             meta = self._store.head(self.key)
-            return Found(meta["size"], meta["e_tag"] or str(meta["last_modified"]))
+            return Found(meta["size"], _tag_of(meta))
 
     def exists(self) -> bool:
         """Return whether there is such an object; a folder of objects is none.
@@ -196,6 +196,25 @@ class Place(os.PathLike[str]):
         with self._telling("read"):
             return bytes(self._store.get(self.key, options=options).bytes())
 
+    def tagged(self) -> tuple[bytes, str]:
+        """Return the whole object, and the tag of this version of it, by one request.
+
+        Returns
+        -------
+        data : bytes
+            All of it.
+        tag : str
+            As `find` gives it.
+
+        Raises
+        ------
+        OSError
+            As `find`.
+        """
+        with self._telling("read"):
+            got = self._store.get(self.key)
+            return bytes(got.bytes()), _tag_of(got.meta)
+
     def reader(self) -> PlaceReader:
         """Return the object as a binary file that is read range by range.
 
@@ -235,10 +254,10 @@ class Place(os.PathLike[str]):
                 made = self._store.put(self.key, data, mode=mode, use_multipart=False)
         except ChangedError:
             # The answer to the first try may have been lost, and the second met its own object.
-            there = self.reader()
-            if there.read() != data:
+            there, tag = self.tagged()
+            if there != data:
                 raise
-            return there.found.tag
+            return tag
         self.forget()
         return made["e_tag"] or ""
 
@@ -494,6 +513,11 @@ def store_of(name: str | os.PathLike[str]) -> Place | None:
     """
     place = place_of(name)
     return place if place is not None and place.scheme in STORES else None
+
+
+def _tag_of(meta: Any) -> str:
+    """Return what tells a version of an object: when it was put, where the store has no tags."""
+    return meta["e_tag"] or str(meta["last_modified"])
 
 
 def _connected(root: str) -> Any:

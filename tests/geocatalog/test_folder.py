@@ -27,6 +27,7 @@ from geocatalog import (
 )
 from geocatalog import folder as folder_module
 from geocatalog.manifest import MANIFEST, read_manifest
+from pipekit.places import Place
 
 KINDS = ("box", "box", "triangle", "across 180", "nowhere")
 EVERY = ("all", "year", "month", "day")
@@ -436,10 +437,74 @@ def test_two_that_add_the_same_rows_to_a_store_list_them_once(on_store):
     found = open_catalog(place)
     assert sorted(found.paths) == sorted(archive(12).filepath)
     assert sum(added) == 11 * 20
-    assert {"n6", "n9", "n12"} <= {*found.columns}
+    had = {f"n{stop}" for (_, stop), count in zip(spans, added, strict=True) if count}
+    assert had <= {*found.columns}, "of whoever has added a row"
     stored = {str(each) for each in place.below() if str(each).endswith(".parquet")}
     named = {part.name for part in read_manifest(place)[0].parts}
     assert {each.removeprefix(f"{place}/") for each in stored} == named
+
+
+@pytest.mark.parametrize("verb", ["append", "compact", "write"])
+def test_a_list_whose_answer_was_lost_while_another_added_stays_whole(on_store, monkeypatch, verb):
+    place, put = on_store / "lost", Place.write
+    to_geoparquet(archive(2), place, partition="month")
+    append_to(place, archive(1, first=2))
+
+    def lost(self, data, over=None):
+        if self.name == "_catalog.json":
+            monkeypatch.setattr(Place, "write", put)
+            put(self, data, over)
+            append_to(place, archive(2, first=9))
+        return put(self, data, over)
+
+    monkeypatch.setattr(Place, "write", lost)
+    rows = archive(9)
+    do = {
+        "append": lambda: append_to(place, rows),
+        "compact": lambda: compact(place),
+        "write": lambda: to_geoparquet(rows, place, partition="month"),
+    }
+    do[verb]()
+    whole = archive(11) if verb != "compact" else archive(11).drop(archive(11).index[60:180])
+    assert sorted(open_catalog(place).paths) == sorted(whole.filepath)
+    named = {f"{place}/{name}" for name in read_manifest(place)[0].names}
+    assert {str(each) for each in place.below() if each.suffix == ".parquet"} == named
+
+
+def test_columns_that_are_added_while_files_are_put_in_order_stay(on_store, monkeypatch):
+    place, write = on_store / "wider", folder_module._written
+    to_geoparquet(archive(2), place, partition="month")
+    append_to(place, archive(1, first=2))
+
+    def slow(*how):
+        made = list(write(*how))
+        monkeypatch.setattr(folder_module, "_written", write)
+        append_to(place, archive(1, first=3).assign(cloud=0.5))
+        return made
+
+    monkeypatch.setattr(folder_module, "_written", slow)
+    assert compact(place) == 1
+    assert open_catalog(place).gdf["cloud"].count() == 20
+    assert len(open_catalog(place)) == 80
+
+
+def test_rows_are_added_though_files_are_put_in_order_meanwhile(on_store, monkeypatch):
+    place, look = on_store / "merged", folder_module._named_in
+    to_geoparquet(archive(2), place, partition="month")
+    append_to(place, archive(1, first=2))
+
+    def late(path, table):
+        monkeypatch.setattr(folder_module, "_named_in", look)
+        compact(place)
+        return look(path, table)
+
+    monkeypatch.setattr(folder_module, "_named_in", late)
+    assert append_to(place, archive(4, first=1)) == 40
+    assert sorted(open_catalog(place).paths) == sorted(archive(5).filepath)
+    for part in read_manifest(place)[0].parts:
+        (place / part.name).remove()
+    with pytest.raises(FileNotFoundError):  # which nobody has put in order
+        append_to(place, archive(6))
 
 
 def test_numbers_that_the_catalog_would_round_are_refused(tmp_path):

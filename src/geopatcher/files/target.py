@@ -202,7 +202,7 @@ def made_of(target: Path | Place) -> str:
     Returns
     -------
     str
-        Size and a checksum of samples, or an object's size; of a Zarr store, how many shards of
+        Size and a checksum of samples, or an object's tag; of a Zarr store, how many shards of
         pixels there are, and the samples of some. Overviews and attributes may be added later.
     """
     if not is_store(target):

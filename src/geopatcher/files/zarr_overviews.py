@@ -19,6 +19,7 @@ from geopatcher.domain import RasterDomain
 from geopatcher.files.rows import RasterSpec
 from geopatcher.files.zarr import NAME, ZarrRows, for_zarr
 from geopatcher.patch import PatchError
+from pipekit.claim import claimed
 from pipekit.lazy import needed
 from pipekit.pixels import invalid_mask, whole_numbers
 from pipekit.places import store_of
@@ -50,7 +51,7 @@ def add_overviews(store: Any, factors: Sequence[int] | None = None) -> list[str]
     Raises
     ------
     PatchError
-        For what is no such store, or other factors.
+        For what is no such store, one that a run writes now, or other factors.
 
     Examples
     --------
@@ -66,25 +67,24 @@ def add_overviews(store: Any, factors: Sequence[int] | None = None) -> list[str]
     """
     zarr = needed("zarr")
 
-    path = for_zarr(store_of(store) or Path(store))
-    group: Any = zarr.open_group(path, mode="r+", zarr_format=3)
-    if NAME not in group or "spatial_ref" not in group:
-        raise PatchError(f"{store} holds no raster {NAME!r} with a grid mapping")
-    group.attrs.pop("multiscales", None)  # who is killed on the way leaves no list of halves
-    parent, levels = group, _levels(group[NAME].shape[-2:], factors)
-    for factor in levels:
-        parent = _halved(group, parent, factor)
-    group.attrs["multiscales"] = {"layout": _layout(levels)}
+    target = store_of(store) or Path(store).absolute()
+    with claimed(target, refusal=PatchError):  # a run's unfinished store must get no attributes
+        group: Any = zarr.open_group(for_zarr(target), mode="r+", zarr_format=3)
+        if NAME not in group or "spatial_ref" not in group:
+            raise PatchError(f"{store} holds no raster {NAME!r} with a grid mapping")
+        group.attrs.pop("multiscales", None)  # who is killed on the way leaves no list of halves
+        parent, levels = group, _levels(group[NAME].shape[-2:], factors)
+        for factor in levels:
+            parent = _halved(group, parent, factor)
+        group.attrs["multiscales"] = {"layout": _layout(levels)}
     return [f"overview_{factor}" for factor in levels]
 
 
 def _levels(size: tuple[int, int], factors: Sequence[int] | None) -> list[int]:
     """Return 2, 4, 8 and on."""
-    if factors is None:
-        count = max(0, int(np.ceil(np.log2(max(size) / SMALLEST))))
-        return [2 ** (n + 1) for n in range(count)]
-    levels = [2 ** (n + 1) for n in range(len(factors))]
-    if list(factors) != levels:
+    enough = max(0, int(np.ceil(np.log2(max(size) / SMALLEST))))
+    levels = [2 ** (n + 1) for n in range(enough if factors is None else len(factors))]
+    if factors is not None and list(factors) != levels:
         raise PatchError(f"factors must be 2, 4, 8 and on, one after the other, got {factors!r}")
     return levels
 

@@ -367,11 +367,8 @@ def _item_files(root: Path | Place) -> list[Path | Place]:
     """Return the items' own files below a root, in the order of their names."""
     if isinstance(root, Path):
         return [path for path in sorted(root.glob("*/*/*.json")) if path.stem == path.parent.name]
-    found = []
-    for place in root.below():
-        parts = place.key.removeprefix(root.key).strip("/").split("/")
-        if len(parts) == 3 and parts[2] == f"{parts[1]}.json":
-            found.append(place)
+    own = re.compile(r"/?[^/]+/([^/]+)/\1\.json")
+    found = (each for each in root.below() if own.fullmatch(each.key.removeprefix(root.key)))
     return sorted(found, key=str)
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from geopatcher import (
     SpatialPatcher,
     SpatialRectangular,
     SpatialRegularStride,
+    add_overviews,
     map_patches,
     merge_to_file,
 )
@@ -122,6 +124,39 @@ def test_a_finished_run_is_made_again_where_another_has_written(on_store, name):
     assert (objects(on_store / name) if name == "a.zarr" else place.read()) != whole
     run(str(place), journal=journal)
     assert (objects(on_store / name) if name == "a.zarr" else place.read()) == whole
+
+
+def test_a_map_of_the_same_size_is_told_from_the_own(on_store):
+    how = {"target": str(on_store / "a.zarr"), "workers": 1, "progress": False}
+    one, two = (GeoTensor(np.full((150, 150), v, "uint16"), PLACE, "EPSG:32632") for v in (1, 2))
+    patcher, journal = (
+        SpatialPatcher(SpatialRectangular(50), SpatialRegularStride(50)),
+        str(on_store / "run.jsonl"),
+    )
+    map_patches(patcher, one, np.copy, journal=journal, **how)
+    map_patches(patcher, two, np.copy, **how)
+    assert (map_patches(patcher, one, np.copy, journal=journal, **how).values == 1).all()
+
+
+@pytest.mark.parametrize("far", [True, False])
+def test_a_store_that_is_being_written_gets_no_overviews(on_store, tmp_path, far):
+    place = str(on_store / "a.zarr" if far else tmp_path / "a.zarr")
+    run(place, chunks=64)
+    chips, told = count(), []
+
+    def late(chip):
+        if next(chips) < 4:
+            return mean(chip)
+        try:
+            told.append(add_overviews(place, (2,)))
+        except PatchError as error:
+            told.append(str(error))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        map_patches(PATCHER, scene(), late, target=place, workers=1, progress=False)
+    assert f"{place} is being written by" in told[0]
+    assert not far or list(on_store.below()) == []
 
 
 def test_a_list_that_lags_leaves_no_old_shard(on_store, store_proxy):
