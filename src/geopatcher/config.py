@@ -195,7 +195,7 @@ got (0, 192)
 
 
 as_choice = partial(checked_option, refusal=PatchError)
-"""`pipekit.arguments.checked_option` whose error is a `PatchError`, as those below are."""
+"""`pipekit.operator.checked_option` whose error is a `PatchError`, as those below are."""
 
 as_count = partial(checked_count, refusal=PatchError)
 """Whole numbers of at least 1, or another least."""

@@ -78,7 +78,7 @@ def _series(polygons: Any, crs: Any) -> GeoSeries:
 
     if not hasattr(polygons, "to_crs"):
         given = [polygons] if hasattr(polygons, "geom_type") else list(polygons)
-        is_wkb = all(isinstance(each, str) for each in given)
+        is_wkb = all(isinstance(each, str) and each.isalnum() for each in given)
         polygons = gpd.GeoSeries(shapely.from_wkb(given) if is_wkb else given)
     shapes = polygons.geometry
     if not len(shapes):

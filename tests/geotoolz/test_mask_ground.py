@@ -73,6 +73,13 @@ def test_a_buffer_needs_a_distance_on_the_ground():
     assert gz.BufferMask(30).radius is None
 
 
+@pytest.mark.parametrize("text", ["POLYGON ((0 0, 1 0, 1 1, 0 0))", ["POINT (0 0)"]])
+def test_text_that_is_no_wkb_is_no_geometry(text):
+    raster = GeoTensor(np.ones((2, 2)), Affine(10, 0, 0, 0, -10, 0), "EPSG:32632", np.nan)
+    with pytest.raises(TypeError, match="Non geometry data"):
+        mask_polygon(raster, text)
+
+
 def test_what_has_no_data_is_dropped():
     values = np.array([[[0, 1, 2]], [[0, 0, 5]]], "uint16")
     tile = GeoTensor(values, PLACE, "EPSG:32632", 0, {"band_names": ["B04", "B08"]})
