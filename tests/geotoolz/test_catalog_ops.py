@@ -416,8 +416,9 @@ def test_windows_of_one_field_mark_what_is_missing_alike(tmp_path, dtype):
 @pytest.mark.parametrize("on_row_error", ["raise", "skip"])
 def test_a_worker_that_dies_is_no_row_that_fails(scenes, tmp_path, on_row_error):
     deadly = Lambda(lambda _: os._exit(1), name="deadly")
+    few = scenes.query(time="2024-06-01")  # no more rows than are in flight
     pipeline = CatalogPipeline(
-        scenes, deadly, writer=tmp_path / "o", on_row_error=on_row_error, scheduler="processes"
+        few, deadly, writer=tmp_path / "o", on_row_error=on_row_error, scheduler="processes"
     )
     with pytest.raises(BrokenExecutor) as failed:
         pipeline.run()
