@@ -161,6 +161,7 @@ class Proxy:
     seconds: float = 0.0
     seen: list[Seen] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    _writers: list[Any] = field(default_factory=list, repr=False)
 
     def __enter__(self) -> Proxy:
         self._loop = asyncio.new_event_loop()
@@ -181,8 +182,12 @@ class Proxy:
         started.set()
         self._loop.run_forever()
         server.close()
-        for task in asyncio.all_tasks(self._loop):
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
             task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        for writer in self._writers:  # also of those that wait for a peer who reads no more
+            writer.transport.abort()
         self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
 
@@ -200,9 +205,12 @@ class Proxy:
     async def _client(self, reader: Any, writer: Any) -> None:
         host, port = self.upstream.removeprefix("http://").split(":")
         there: tuple[Any, Any] | None = None
+        self._writers.append(writer)
         try:
             while head := await _head(reader):
-                there = there or await asyncio.open_connection(host, int(port))
+                if there is None:
+                    there = await asyncio.open_connection(host, int(port))
+                    self._writers.append(there[1])
                 if not await self._pass_on(head, reader, writer, *there):
                     return
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):

@@ -16,8 +16,6 @@ from rasterio import Affine
 
 from geocatalog.footprint import outline_of
 from geocatalog.grid import check_upright, part_of, pixel_grid, window_of
-from geocatalog.load.raster import Mosaic as Merged
-from geocatalog.read.bands import Bands
 from geocatalog.read.onto_grid import Piece
 from geotoolz import warp
 from geotoolz.bands import band_names, check_band_order, coded_bands
@@ -501,6 +499,9 @@ def _merge(
     parts: Sequence[GeoTensor], grid: GeoBox, method: str, resampling: str
 ) -> tuple[NDArray[Any], Any]:
     """Return all rasters in one, each added within its own window, and what marks nodata."""
+    from geocatalog.load.raster import Mosaic as Merged
+    from geocatalog.read.bands import Bands
+
     first = parts[0]
     kind = first.values.dtype.newbyteorder("=")
     shape = (*first.shape[:-2], *grid.shape.yx)

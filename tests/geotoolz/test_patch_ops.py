@@ -215,7 +215,7 @@ def test_stitch_takes_a_list_of_patches_in_any_order():
     [
         (lambda: ApplyToChips(NDVI_OF_DN, workers=0), "workers must be a whole number"),
         (lambda: ApplyToChips(NDVI_OF_DN, batch_size=-1), "batch_size must be a whole number"),
-        (lambda: ApplyToChips(NDVI_OF_DN, on_error="ignore"), "raise, skip, fill"),
+        (lambda: ApplyToChips(NDVI_OF_DN, on_error="ignore"), "'raise', 'skip' or 'fill'"),
         (lambda: ApplyToChips(NDVI_OF_DN)([1, 2]), "GridSampler makes"),
         (lambda: Stitch()([]), "aggregation= and domain="),
         (lambda: GridSampler(SpatialRectangular(8)), "takes a SpatialPatcher, got SpatialRect"),
