@@ -76,7 +76,7 @@ def test_how_long_a_date_lasts_is_in_its_format(tmp_path, name, pattern, form, s
 
 
 def test_a_signed_url_s_query_does_not_mislead(monkeypatch):
-    from geocatalog.build.headers import interval_from_name
+    from geocatalog.build.dates import interval_from_name
 
     url = "https://host/scene_20240601.tif?sig=ab_20991231&st=_20300101"
     assert interval_from_name(url, DATED, "%Y%m%d").left == utc("2024-06-01")

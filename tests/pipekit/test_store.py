@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pipekit as pk
-from pipekit.cache import MISSING, FolderStore
+from pipekit.store import MISSING, FolderStore
 
 RUNS = []
 

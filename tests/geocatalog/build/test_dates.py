@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocatalog import CatalogError
-from geocatalog.build.headers import how_long, interval_from_name
+from geocatalog.build.dates import how_long, interval_from_name
 
 WHOLE = [
     "%Y",
