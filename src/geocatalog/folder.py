@@ -206,15 +206,16 @@ def append_to(folder: Any, rows: Any) -> int:
             nonlocal seen, parts
             if old is None or old.partition != known.partition:
                 raise CatalogError(f"{place} was made anew by somebody else; append once more")
+            schema = _grown(old.schema, own)
             new = {part.partition for part in old.parts if seen and part.name not in seen.names}
             if not seen or old.schema != seen.schema or new & {part.partition for part in parts}:
                 remove_parts(place, parts)  # others may have added the same rows meanwhile
                 seen, parts = None, ()
-                runs.schema = _grown(old.schema, own)
+                runs.schema = schema
                 tables = _unlisted(runs.tables(), place, old.parts)
-                parts = tuple(_written(tables, runs.schema, place, old.row_group_size))
+                parts = tuple(_written(tables, schema, place, old.row_group_size))
                 seen = old
-            wide = old.widened(_grown(old.schema, own))
+            wide = old.widened(schema)
             return replace(wide, parts=(*wide.parts, *parts)) if parts else old
 
         change_manifest(place, add)
