@@ -121,10 +121,12 @@ def select(source: str | Source | None, request: Request) -> Source:
 
 
 def _auto(request: Request) -> Source:
-    tried = [kind() for kind in _KINDS]
-    for source in tried:
+    tried = []
+    for kind in _KINDS:  # none is made that is not asked
+        source = kind()
         if source.holds(request):
             return source
+        tried.append(source)
     lines = "\n".join(
         f"  {each.name}: {each.why_not(request)}\n    fix: {each.fix(request)}" for each in tried
     )
